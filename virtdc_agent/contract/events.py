@@ -1,0 +1,285 @@
+"""The things that travel: events, transitions, announcements, volumes.
+
+All are immutable values. Sizes are integer bytes, times are aware
+datetimes in UTC, identifiers are strings that are safe as a file name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import datetime
+import enum
+
+MAX_SIZE_BYTES = 2**63 - 1
+"""The largest size that file systems and databases can hold."""
+
+
+class Operation(enum.StrEnum):
+    """What an event changes in the data centre."""
+
+    CREATE = 'create'
+    DELETE = 'delete'
+    EXTEND = 'extend'
+    CONNECT = 'connect'
+    DISCONNECT = 'disconnect'
+
+
+class Origin(enum.StrEnum):
+    """Which side asked for the event."""
+
+    CLOUD = 'cloud'
+    PLATFORM = 'platform'
+
+
+class State(enum.StrEnum):
+    """Where an event is. The last two are final."""
+
+    WAITING = 'waiting'
+    RUNNING = 'running'
+    SUCCESS = 'success'
+    FAILED = 'failed'
+
+    @property
+    def is_final(self) -> bool:
+        """Whether an event in this state never changes again."""
+        return self in (State.SUCCESS, State.FAILED)
+
+
+class Reason(enum.StrEnum):
+    """Why an event failed."""
+
+    REJECTED = 'rejected'
+    """The request itself is at fault; asking again will not help."""
+    TIMEOUT = 'timeout'
+    """It was not finished at its deadline."""
+    BACKEND = 'backend'
+    """The storage refused or broke."""
+    CANCELLED = 'cancelled'
+    """A person or a program withdrew it."""
+    LOST = 'lost'
+    """It was given up after being tried too often."""
+
+
+class Format(enum.StrEnum):
+    """How a volume's bytes lie in its file."""
+
+    RAW = 'raw'
+    QCOW2 = 'qcow2'
+
+
+class Provisioning(enum.StrEnum):
+    """When a volume's space is taken: as it is written, or at once."""
+
+    THIN = 'thin'
+    THICK = 'thick'
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Requester:
+    """On whose behalf an event exists. Unknown parts are empty strings."""
+
+    project_id: str = ''
+    user_id: str = ''
+    request_id: str = ''
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CreateParameters:
+    """A new volume.
+
+    :param size_bytes: 1 to ``MAX_SIZE_BYTES``.
+    :param format: ``None`` leaves the choice to the backend.
+    :param provisioning: ``None`` leaves the choice to the backend.
+    """
+
+    size_bytes: int
+    name: str = ''
+    description: str = ''
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    format: Format | None = None
+    provisioning: Provisioning | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteParameters:
+    """A volume to remove. One that is already gone counts as removed."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendParameters:
+    """A volume to grow to ``size_bytes``. Volumes never shrink."""
+
+    size_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectParameters:
+    """A host that is about to use a volume.
+
+    :param host: name of the host, the key under which the attachment is kept.
+    :param connector: what the host said of itself, as os-brick collects it.
+    """
+
+    host: str
+    connector: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DisconnectParameters:
+    """A host that has stopped using a volume; ``None`` means every host."""
+
+    host: str | None = None
+
+
+Parameters = (
+    CreateParameters
+    | DeleteParameters
+    | ExtendParameters
+    | ConnectParameters
+    | DisconnectParameters
+)
+
+PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
+    Operation.CREATE: CreateParameters,
+    Operation.DELETE: DeleteParameters,
+    Operation.EXTEND: ExtendParameters,
+    Operation.CONNECT: ConnectParameters,
+    Operation.DISCONNECT: DisconnectParameters,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One instruction to change the data centre, from either side.
+
+    ``event_id`` names it for ever: submitting the same id again is the same
+    event, never a second one.
+    """
+
+    event_id: str
+    operation: Operation
+    volume_id: str
+    origin: Origin
+    parameters: Parameters
+    created_at: datetime.datetime
+    requested_by: Requester = Requester()
+
+    def __post_init__(self) -> None:
+        expected = PARAMETERS_OF[self.operation]
+        if type(self.parameters) is not expected:
+            raise TypeError(
+                f'{self.operation} takes {expected.__name__}, '
+                f'not {type(self.parameters).__name__}'
+            )
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """What the event must have to itself while it runs.
+
+        Events that share one of these never overlap and keep their order.
+        """
+        return (self.volume_id,)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One change of an event's state or progress.
+
+    :param sequence: position in the journal's history: 1, 2, 3, ... without
+        gaps over all events. Of two transitions the higher is the later.
+    :param attempt: how often the event has been started; 0 while it has not.
+    :param progress: 0 to 100, or ``None`` when nothing is known. Never falls
+        within an attempt; success is always 100.
+    :param phase: a short word for what is being done, or empty.
+    :param reason: why it failed; ``None`` unless the state is ``failed``.
+    :param message: a sentence a person can act on; set on failure.
+    :param result: what the data centre has to say on success.
+    """
+
+    event_id: str
+    operation: Operation
+    volume_id: str
+    origin: Origin
+    state: State
+    sequence: int
+    occurred_at: datetime.datetime
+    requested_by: Requester = Requester()
+    attempt: int = 0
+    progress: int | None = None
+    bytes_done: int | None = None
+    bytes_total: int | None = None
+    phase: str = ''
+    reason: Reason | None = None
+    message: str = ''
+    result: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """The first message: an event exists, and who made it.
+
+    A doorbell only. It is safe to lose; the event's transitions follow.
+    """
+
+    event_id: str
+    operation: Operation
+    volume_id: str
+    origin: Origin
+    sequence: int
+    occurred_at: datetime.datetime
+
+
+Notification = Transition | Announcement
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A volume as the data centre knows it.
+
+    :param attached_to: names of the hosts that use it now, sorted.
+    """
+
+    volume_id: str
+    size_bytes: int
+    format: Format
+    provisioning: Provisioning
+    created_at: datetime.datetime
+    updated_at: datetime.datetime
+    name: str = ''
+    description: str = ''
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    project_id: str = ''
+    user_id: str = ''
+    attached_to: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What the agent is, and what its storage can still hold.
+
+    :param total_bytes: size of the storage.
+    :param free_bytes: what is physically unused.
+    :param provisioned_bytes: sum of the sizes of all volumes; exceeds
+        ``total_bytes`` when thin volumes are over-subscribed.
+    :param max_over_subscription_ratio: how far ``provisioned_bytes`` of thin
+        volumes may exceed ``total_bytes``.
+    :param reserved_percentage: share of ``total_bytes`` never given out.
+    :param storage_protocol: how hosts reach volumes, in Cinder's words.
+    """
+
+    agent: str
+    backend: str
+    exporter: str
+    storage_protocol: str
+    total_bytes: int
+    free_bytes: int
+    provisioned_bytes: int
+    max_over_subscription_ratio: float
+    reserved_percentage: int
+    operations: frozenset[Operation]
+    formats: frozenset[Format]
+    provisionings: frozenset[Provisioning]
+    volumes: int = 0
+    waiting: int = 0
+    running: int = 0

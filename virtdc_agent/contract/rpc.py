@@ -1,0 +1,80 @@
+"""The calls that the agent answers, and the shape of an answer.
+
+============== ============================ ===============================
+call           arguments                    answer (all plain JSON)
+============== ============================ ===============================
+submit         ``event``: an envelope       ``item``: a transition
+get_events     ``event_ids``: list          ``items``: transitions; unknown
+                                            events are left out
+get_changes    ``after``, ``limit``         ``items``: transitions in order,
+                                            ``oldest``, ``last``
+cancel         ``event_id``                 ``item``: a transition
+get_volumes    ``marker``, ``limit``        ``items``: volumes, ``next``
+get_capacity   none                         ``item``: a capacity
+get_connection ``volume_id``, ``host``      ``connection``: as Cinder's
+                                            ``initialize_connection`` returns
+============== ============================ ===============================
+
+A refusal is an answer too, never an exception over the bus: ``error`` with
+``code``, ``message`` and, for a malformed message, ``field``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+from virtdc_agent.contract.fields import Reader
+
+MAX_IDS = 1000
+"""Most events in one ``get_events``."""
+MAX_PAGE = 1000
+"""Most items in one page."""
+
+
+class ErrorCode(enum.StrEnum):
+    """Why a call was refused."""
+
+    MALFORMED = 'malformed'
+    UNSUPPORTED_VERSION = 'unsupported_version'
+    CONFLICT = 'conflict'
+    """The event id is taken by a different event."""
+    NOT_FOUND = 'not_found'
+    UNAVAILABLE = 'unavailable'
+    """The agent cannot take it now; ask again later with the same id."""
+    INTERNAL = 'internal'
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The content of ``error`` in an answer."""
+
+    code: ErrorCode
+    message: str
+    field: str = ''
+
+    def to_primitive(self) -> dict[str, object]:
+        """Return the answer that carries this refusal."""
+        return {
+            'error': {
+                'code': self.code.value,
+                'message': self.message,
+                'field': self.field,
+            }
+        }
+
+    @classmethod
+    def from_answer(cls, answer: object) -> Refusal | None:
+        """Return the refusal that an answer carries, if it carries one.
+
+        :raises MalformedMessage: the answer is not an answer.
+        """
+        reader = Reader(answer, 'answer')
+        if not reader.has('error'):
+            return None
+        error = reader.child('error')
+        return cls(
+            code=error.choice('code', ErrorCode),
+            message=error.text('message'),
+            field=error.text('field', default=''),
+        )

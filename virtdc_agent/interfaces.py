@@ -1,0 +1,407 @@
+"""Every seam of the agent on one page.
+
+Parts know each other only through these. Each has an in-memory version and,
+where third parties may write their own, a suite in ``conformance``.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import datetime
+import threading
+from typing import ClassVar, Protocol
+
+from virtdc_agent import model
+from virtdc_agent.contract import events
+
+
+class Clock(abc.ABC):
+    """Time, so that tests can own it. Safe from any thread."""
+
+    @abc.abstractmethod
+    def now(self) -> datetime.datetime:
+        """Return the time of day, aware, in UTC."""
+
+    @abc.abstractmethod
+    def monotonic(self) -> float:
+        """Return seconds that never go back; deadlines are told in these."""
+
+    @abc.abstractmethod
+    def wait(
+        self, condition: threading.Condition, timeout_s: float | None
+    ) -> bool:
+        """Wait on a held condition, at most for a time.
+
+        :returns: ``False`` if the time passed first.
+        """
+
+
+class Journal(abc.ABC):
+    """The durable log of events, and of the volumes they leave.
+
+    The one authority on state. Every method is one transaction: what it
+    wrote is on disk when it returns, and when it raises nothing was written.
+    Safe from any thread. No method's cost grows with the number of finished
+    events.
+
+    :raises JournalUnavailable: from any method; ask again later.
+    """
+
+    @abc.abstractmethod
+    def append(self, event: events.Event) -> events.Transition:
+        """Accept an event as ``waiting``; return its latest transition.
+
+        Idempotent: an event already there is left as it is.
+
+        :raises EventConflict: the id is there with another content.
+        """
+
+    @abc.abstractmethod
+    def claim(self, limit: int) -> Sequence[model.Claim]:
+        """Take up to ``limit`` waiting events for this agent: ``running``.
+
+        Oldest first. An event is taken only if no earlier event on any of
+        its resources is unfinished, so claims never overlap on a volume and
+        follow the order of acceptance, across all agents.
+        """
+
+    @abc.abstractmethod
+    def renew(self, claims: Collection[model.Claim]) -> Sequence[model.Claim]:
+        """Extend the leases of these claims; return those that are lost."""
+
+    @abc.abstractmethod
+    def record_progress(
+        self, claim: model.Claim, progress: model.Progress
+    ) -> None:
+        """Note how far a running event has come.
+
+        Never lowers the percentage within an attempt.
+
+        :raises LeaseLost: the claim is no longer ours.
+        """
+
+    @abc.abstractmethod
+    def settle(
+        self, claim: model.Claim, outcome: model.Outcome
+    ) -> events.Transition:
+        """End a running event, and change its volume, in one transaction.
+
+        Settling a claim again that this very claim settled returns what was
+        settled first.
+
+        :raises LeaseLost: the event is not this claim's any more.
+        """
+
+    @abc.abstractmethod
+    def release(self, claim: model.Claim) -> None:
+        """Put a running event back to ``waiting``, in its old place.
+
+        :raises LeaseLost: the claim is no longer ours.
+        """
+
+    @abc.abstractmethod
+    def fence_off(
+        self, claim: model.Claim, outcome: model.Outcome
+    ) -> events.Transition:
+        """End a running event but keep its resources closed.
+
+        For an operation that was given up while the backend is still at it:
+        the event is final, yet later events of its volume stay waiting until
+        ``unfence``. Survives a restart: ``recover`` opens what a dead agent
+        had kept closed.
+
+        :raises LeaseLost: the claim is no longer ours.
+        """
+
+    @abc.abstractmethod
+    def unfence(
+        self, claim: model.Claim, change: model.VolumeChange | None
+    ) -> None:
+        """Open the resources that ``fence_off`` kept, with a last change.
+
+        Idempotent.
+        """
+
+    @abc.abstractmethod
+    def recover(self) -> Sequence[events.Transition]:
+        """Put back to ``waiting`` what an agent of this name left running.
+
+        To be called once, before the first ``claim``. Also opens what it
+        had kept closed.
+        """
+
+    @abc.abstractmethod
+    def cancel(self, event_id: str) -> events.Transition:
+        """Withdraw an event.
+
+        A waiting one is ``failed/cancelled`` at once; of a running one the
+        wish is noted for its holder; a final one stays as it is.
+
+        :returns: its latest transition.
+        :raises EventNotFound: there is none.
+        """
+
+    @abc.abstractmethod
+    def get_cancelled(
+        self, claims: Collection[model.Claim]
+    ) -> Sequence[model.Claim]:
+        """Return those of these running claims that are to be withdrawn."""
+
+    @abc.abstractmethod
+    def get_latest(
+        self, event_ids: Collection[str]
+    ) -> Mapping[str, events.Transition]:
+        """Return the latest transition of each event that exists."""
+
+    @abc.abstractmethod
+    def get_event(self, event_id: str) -> events.Event:
+        """Return an event.
+
+        :raises EventNotFound: there is none.
+        """
+
+    @abc.abstractmethod
+    def get_changes(self, after: int, limit: int) -> model.Changes:
+        """Return up to ``limit`` transitions that follow ``after``."""
+
+    @abc.abstractmethod
+    def get_published(self) -> int:
+        """Return the sequence up to which all is on the bus."""
+
+    @abc.abstractmethod
+    def mark_published(self, sequence: int) -> None:
+        """Note that all up to ``sequence`` is on the bus. Never goes back."""
+
+    @abc.abstractmethod
+    def get_volume(self, volume_id: str) -> events.Volume:
+        """Return a volume.
+
+        :raises VolumeNotFound: there is none.
+        """
+
+    @abc.abstractmethod
+    def get_volumes(self, marker: str | None, limit: int) -> model.VolumePage:
+        """Return up to ``limit`` volumes whose id follows ``marker``."""
+
+    @abc.abstractmethod
+    def count(self) -> model.Counts:
+        """Say how much there is of what."""
+
+    @abc.abstractmethod
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called after each commit that made a transition.
+
+        In the committing thread: it must only set a flag and return. It is
+        a hint; other agents' commits are not told.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of the database. No other call may follow."""
+
+
+class OperationContext(Protocol):
+    """What an operation may ask and tell while it runs in a backend."""
+
+    @property
+    def event_id(self) -> str:
+        """Id of the event that is being executed."""
+
+    @property
+    def attempt(self) -> int:
+        """1, or more if an earlier attempt may have left something."""
+
+    def check(self) -> None:
+        """Give up here if there is no more point in going on.
+
+        To be called often, between steps that take long.
+
+        :raises OperationCancelled: deadline passed, or event cancelled.
+        """
+
+    def begin_commit(self) -> None:
+        """Ask leave for the one step that makes the effect visible.
+
+        From here on the operation counts as done and is not cancelled.
+
+        :raises OperationCancelled: too late; leave nothing behind.
+        """
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called, in another thread, on cancellation.
+
+        To interrupt what ``check`` cannot reach, as a child process. Called
+        at once if it is already cancelled; replaces the callback before.
+        """
+
+    def report(
+        self,
+        bytes_done: int | None = None,
+        bytes_total: int | None = None,
+        phase: str = '',
+    ) -> None:
+        """Tell how far it is. Cheap: call it as often as is convenient."""
+
+
+class Backend(abc.ABC):
+    """What a storage can do with volumes.
+
+    The operations are called by many threads at once, but never by two for
+    one volume. Each is idempotent: it may be called again, with a higher
+    ``context.attempt``, after a crash at any point of an earlier call, and
+    then finishes what was begun. Each makes its effect visible in one atomic
+    step, after ``context.begin_commit()``, and is durable when it returns;
+    when it raises, nothing of it is left but what ``sweep`` removes.
+
+    Optional abilities are declared in ``operations``; a method for an
+    operation that is not declared is never called.
+    """
+
+    operations: ClassVar[frozenset[events.Operation]]
+    formats: ClassVar[frozenset[events.Format]]
+    provisionings: ClassVar[frozenset[events.Provisioning]]
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Check that the storage can be used.
+
+        :raises ConfigInvalid: it cannot; names the option and what to do.
+        """
+
+    @abc.abstractmethod
+    def sweep(self) -> Sequence[str]:
+        """Remove what interrupted operations left; return their names.
+
+        Called before any operation, when none runs in this storage.
+        """
+
+    @abc.abstractmethod
+    def space(self) -> model.StorageSpace:
+        """Return the storage's size and what is unused.
+
+        :raises BackendError: the storage cannot say.
+        """
+
+    @abc.abstractmethod
+    def create(
+        self,
+        volume_id: str,
+        parameters: events.CreateParameters,
+        context: OperationContext,
+    ) -> model.VolumeFacts:
+        """Make an empty volume that reads as zeros.
+
+        :raises EventRejected: something that is not this event's has the
+            name, or the parameters cannot be met.
+        :raises BackendUnavailable: there is no room.
+        """
+
+    @abc.abstractmethod
+    def delete(self, volume_id: str, context: OperationContext) -> None:
+        """Remove a volume. One that is not there counts as removed."""
+
+    @abc.abstractmethod
+    def extend(
+        self, volume_id: str, size_bytes: int, context: OperationContext
+    ) -> model.VolumeFacts:
+        """Grow a volume; what is new reads as zeros.
+
+        A volume that is already as large is left as it is.
+
+        :raises EventRejected: there is no such volume, or it is larger.
+        :raises BackendUnavailable: there is no room.
+        """
+
+    @abc.abstractmethod
+    def find(self, volume_id: str) -> model.VolumeFacts | None:
+        """Return what is there under this id, or ``None``."""
+
+    @abc.abstractmethod
+    def scan(self) -> Iterable[model.VolumeFacts]:
+        """Yield all volumes, in no order.
+
+        :raises BackendError: the listing is not complete; what came before
+            must not be taken for all there is.
+        """
+
+    # What later operations will be, once the contract has words for them:
+    # clone(source_id, volume_id), snapshot(volume_id, snapshot_id),
+    # delete_snapshot, revert(volume_id, snapshot_id) and copies from and to
+    # an image. Each will hold the same promises: idempotent, one atomic
+    # commit, fenced by the context, and declared in ``operations``.
+
+
+class Exporter(abc.ABC):
+    """How a host reaches a volume.
+
+    Idempotent by volume and host, safe from any thread.
+    """
+
+    storage_protocol: ClassVar[str]
+    """In Cinder's words, as ``nfs`` or ``iSCSI``."""
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Check that volumes can be exported.
+
+        :raises ConfigInvalid: they cannot; names the option.
+        """
+
+    @abc.abstractmethod
+    def connect(
+        self, volume: events.Volume, parameters: events.ConnectParameters
+    ) -> None:
+        """Let a host reach a volume.
+
+        :raises EventRejected: the host lacks what this protocol needs.
+        """
+
+    @abc.abstractmethod
+    def disconnect(self, volume: events.Volume, host: str) -> None:
+        """Let a host no longer reach a volume; one that could not is fine."""
+
+    @abc.abstractmethod
+    def connection(
+        self, volume: events.Volume, host: str
+    ) -> Mapping[str, object]:
+        """Return what the host must know, as plain JSON.
+
+        In the form that Nova and os-brick take: ``driver_volume_type`` and
+        ``data``. May hold secrets: it is never journalled, published or
+        logged.
+        """
+
+
+class Policy(abc.ABC):
+    """Computes how many operations may run at once.
+
+    Pure: windows in, a limit out. No clock, no I/O, no threads, no
+    randomness: the same windows give the same limits. Called by one thread.
+    """
+
+    may_starve: ClassVar[bool] = False
+    """Whether the limit may reach 0, from where it cannot return."""
+
+    @property
+    @abc.abstractmethod
+    def limit(self) -> int:
+        """The limit now."""
+
+    @abc.abstractmethod
+    def observe(self, window: model.Window) -> int:
+        """Judge a window; return the new limit."""
+
+
+class Publisher(Protocol):
+    """Puts notifications on the bus."""
+
+    def publish(self, notification: events.Notification) -> None:
+        """Send one; return when the bus has confirmed it.
+
+        :raises PublishFailed: it may not have left; send it again.
+        """

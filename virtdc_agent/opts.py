@@ -1,0 +1,247 @@
+"""Every option of the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import os
+import socket
+
+from oslo_config import cfg
+
+from virtdc_agent.contract import topics
+
+BASE_OPTS = [
+    cfg.StrOpt(
+        'state_path',
+        default='/var/lib/virtdc',
+        help='Folder of what the agent keeps: its journal, unless '
+        '[database] connection says otherwise.',
+    ),
+]
+
+AGENT_OPTS = [
+    cfg.StrOpt(
+        'name',
+        default=socket.gethostname(),
+        sample_default='<host name>',
+        regex=r'[A-Za-z0-9][A-Za-z0-9._-]*',
+        max_length=64,
+        help='Name of this agent. It must stay the same over restarts: what '
+        'an agent of this name left unfinished is taken up again when it '
+        'starts. Two agents must not share one.',
+    ),
+    cfg.StrOpt(
+        'backend',
+        default='file',
+        help='The storage: a plugin of the namespace virtdc_agent.backends. '
+        '"file" keeps volumes as files in a folder; "memory" forgets them '
+        'and is for tests.',
+    ),
+    cfg.StrOpt(
+        'exporter',
+        default='share',
+        help='How hosts reach volumes: a plugin of the namespace '
+        'virtdc_agent.exporters. "share" hands out files of a shared file '
+        'system.',
+    ),
+    cfg.StrOpt(
+        'topic',
+        default=topics.RPC_TOPIC,
+        help='Topic on which the agent answers. Agents that share a journal '
+        'share it; the drivers must name the same.',
+    ),
+    cfg.StrOpt(
+        'notification_topic',
+        default=topics.NOTIFICATION_TOPIC,
+        help='Topic on which states are told. The drivers and the listener '
+        'must name the same.',
+    ),
+    cfg.FloatOpt(
+        'drain_timeout_s',
+        default=30.0,
+        min=0.0,
+        help='How many seconds a stopping agent waits for what is running. '
+        'What is then unfinished is interrupted and goes back to waiting.',
+    ),
+]
+
+EXECUTOR_OPTS = [
+    cfg.StrOpt(
+        'dispatch',
+        default='continuous',
+        choices=[
+            ('continuous', 'start an event as soon as the limit has room'),
+            ('interval', 'every interval_s take a batch and run it together'),
+        ],
+        help='When events are taken. "interval" follows the classic batch '
+        'scheme; it waits for the slowest of each batch and so leaves most '
+        'of the storage idle when durations differ.',
+    ),
+    cfg.StrOpt(
+        'policy',
+        default='fixed',
+        help='How many events run at once: a plugin of the namespace '
+        'virtdc_agent.policies. "fixed" keeps batch_size. "shrink" lowers '
+        'it to what last succeeded and never raises it again.',
+    ),
+    cfg.BoolOpt(
+        'accept_starvation',
+        default=False,
+        help='Permit a policy that may lower its limit to 0 and then runs '
+        'nothing until the agent is restarted, as "shrink" does. Without it '
+        'the agent refuses to start with such a policy.',
+    ),
+    cfg.IntOpt(
+        'batch_size',
+        default=10,
+        min=1,
+        max=1000,
+        help='N: how many events run at once, at first. More gives more to '
+        'the storage at a time, and takes a thread each.',
+    ),
+    cfg.FloatOpt(
+        'interval_s',
+        default=2.0,
+        min=0.01,
+        max=3600.0,
+        help='T1, in seconds: how often a batch is taken (interval), and '
+        'how often the policy judges (continuous).',
+    ),
+    cfg.FloatOpt(
+        'timeout_s',
+        default=60.0,
+        min=0.05,
+        max=604800.0,
+        help='T2, in seconds: an event that is not finished so long after '
+        'its start has failed. A batch is over at the latest then.',
+    ),
+    cfg.FloatOpt(
+        'lease_s',
+        default=60.0,
+        min=3.0,
+        max=3600.0,
+        help="For how many seconds a taken event is the agent's own without "
+        'renewal; it is renewed three times as often. Shorter finds a dead '
+        'agent sooner and costs more writes.',
+    ),
+    cfg.FloatOpt(
+        'progress_interval_s',
+        default=1.0,
+        min=0.1,
+        max=10.0,
+        help="Fewest seconds between two reports of one event's progress. "
+        'Shorter is livelier and costs a write and a message each.',
+    ),
+]
+
+FILE_GROUP = cfg.OptGroup(
+    'backend_file', 'The backend "file": volumes as files in a folder'
+)
+FILE_OPTS = [
+    cfg.StrOpt(
+        'path',
+        help='Folder of the volumes: an existing folder, on storage that '
+        'all hosts share. It holds nothing else. No default: a wrong guess '
+        'would fill the system disk.',
+    ),
+    cfg.StrOpt(
+        'format',
+        default='raw',
+        choices=['raw', 'qcow2'],
+        help='Format of volumes that do not ask for one.',
+    ),
+    cfg.StrOpt(
+        'provisioning',
+        default='thin',
+        choices=[
+            ('thin', 'space is taken as it is written'),
+            ('thick', 'space is written with zeros when it is created'),
+        ],
+        help='Provisioning of volumes that do not ask for one.',
+    ),
+    cfg.FloatOpt(
+        'max_over_subscription_ratio',
+        default=20.0,
+        min=1.0,
+        max=1000.0,
+        help='How many times its size the storage may be promised to thin '
+        'volumes. More risks that it is full while volumes are not.',
+    ),
+    cfg.IntOpt(
+        'reserved_percentage',
+        default=0,
+        min=0,
+        max=100,
+        help='Share of the storage, in per cent, that is never given out.',
+    ),
+    cfg.BoolOpt(
+        'require_mount',
+        default=False,
+        help='Refuse to start unless path is a mount point: against a share '
+        'that is not mounted, whose empty folder would be taken for it.',
+    ),
+]
+
+SHARE_GROUP = cfg.OptGroup(
+    'exporter_share', 'The exporter "share": files of a shared file system'
+)
+SHARE_OPTS = [
+    cfg.StrOpt(
+        'export',
+        help='How compute hosts mount the folder of the volumes, as '
+        'filer.example.org:/volumes.',
+    ),
+    cfg.StrOpt(
+        'mount_options',
+        default='',
+        help='Options for that mount, as "-o vers=4.2"; empty for none.',
+    ),
+]
+
+OUTBOX_OPTS = [
+    cfg.FloatOpt(
+        'retry_interval_s',
+        default=1.0,
+        min=0.05,
+        max=60.0,
+        help='Seconds between attempts while the bus does not take messages; '
+        "also how often other agents' work is looked for.",
+    ),
+    cfg.IntOpt(
+        'batch',
+        default=100,
+        min=1,
+        max=1000,
+        help='How many messages are sent between two notes of how far it '
+        'is. More is faster, and repeats more after a crash.',
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make all options known to ``conf``. Idempotent."""
+    conf.register_opts(BASE_OPTS)
+    conf.register_opts(AGENT_OPTS, group='agent')
+    conf.register_opts(EXECUTOR_OPTS, group='executor')
+    conf.register_opts(OUTBOX_OPTS, group='outbox')
+    conf.register_group(FILE_GROUP)
+    conf.register_opts(FILE_OPTS, group=FILE_GROUP)
+    conf.register_group(SHARE_GROUP)
+    conf.register_opts(SHARE_OPTS, group=SHARE_GROUP)
+
+
+def default_connection(state_path: str) -> str:
+    """Return the journal's address when none is configured."""
+    return 'sqlite:///' + os.path.join(state_path, 'journal.sqlite')
+
+
+def list_opts() -> list[tuple[str | cfg.OptGroup, Sequence[cfg.Opt]]]:
+    """List the options for oslo-config-generator."""
+    return [
+        ('DEFAULT', BASE_OPTS),
+        ('agent', AGENT_OPTS),
+        ('executor', EXECUTOR_OPTS),
+        ('outbox', OUTBOX_OPTS),
+        (FILE_GROUP, FILE_OPTS),
+        (SHARE_GROUP, SHARE_OPTS),
+    ]
