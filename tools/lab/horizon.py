@@ -1,0 +1,166 @@
+"""Horizon, the dashboard, in an environment of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+import secrets
+import sys
+
+from tools.lab import configuration
+from tools.lab import installation
+from tools.lab import ports
+from tools.lab import processes
+from tools.lab import wsgi
+
+_ROOT = Path(__file__).resolve().parents[2]
+_CONSTRAINTS = _ROOT / 'constraints-horizon.txt'
+_PACKAGES = ('horizon', 'glance', 'PyMySQL')
+
+_SETTINGS = """\
+from openstack_dashboard.settings import HORIZON_CONFIG
+
+HORIZON_CONFIG['customization_module'] = 'lab_dashboard.overrides'
+DEBUG = False
+ALLOWED_HOSTS = ['*']
+WEBROOT = '/'
+SECRET_KEY = {secret!r}
+LOCAL_PATH = {local!r}
+STATIC_ROOT = {static!r}
+COMPRESS_OFFLINE = True
+OPENSTACK_KEYSTONE_URL = {keystone!r}
+OPENSTACK_API_VERSIONS = {{'identity': 3, 'volume': 3}}
+SESSION_ENGINE = 'django.contrib.sessions.backends.file'
+SESSION_FILE_PATH = {sessions!r}
+CACHES = {{
+    'default': {{'BACKEND': 'django.core.cache.backends.locmem.LocMemCache'}}
+}}
+TIME_ZONE = 'UTC'
+"""
+
+_OVERRIDES = '''\
+"""Without Nova there are no instances to name, and no error to show."""
+from openstack_dashboard.api import base
+from openstack_dashboard.dashboards.project.volumes import views
+
+_get_instances = views.VolumeTableMixIn._get_instances
+
+
+def _instances_if_any(self, *args, **kwargs):
+    if base.is_service_enabled(self.request, 'compute'):
+        return _get_instances(self, *args, **kwargs)
+    return []
+
+
+views.VolumeTableMixIn._get_instances = _instances_if_any
+'''
+
+
+def default_prefix() -> Path:
+    """Return where the second environment is kept between runs."""
+    return _ROOT / '.venv-horizon'
+
+
+class Environment:
+    """The virtual environment of Horizon and Glance, made on demand."""
+
+    def __init__(self, supervisor: processes.Supervisor, prefix: Path) -> None:
+        self._supervisor = supervisor
+        self.installation = installation.Installation(prefix)
+
+    def make(self) -> None:
+        """Install what is missing; nothing if all is as it should be."""
+        prefix = self.installation.prefix
+        stamp = prefix / '.virtdc-stamp'
+        wanted = _stamp()
+        if stamp.exists() and stamp.read_text(encoding='ascii') == wanted:
+            return
+        uv = installation.Installation.current().program('uv')
+        self._supervisor.run(
+            'dashboard-venv',
+            [uv, 'venv', '--quiet', '--allow-existing']
+            + ['--python', sys.executable, str(prefix)],
+        )
+        self._supervisor.run(
+            'dashboard-venv',
+            [uv, 'pip', 'install', '--quiet']
+            + ['--python', self.installation.program('python')]
+            + ['--constraints', str(_CONSTRAINTS), *_PACKAGES],
+            timeout_s=600.0,
+        )
+        stamp.write_text(wanted, encoding='ascii')
+
+
+class Horizon:
+    """The dashboard under uWSGI, its static files made once per install."""
+
+    def __init__(
+        self,
+        supervisor: processes.Supervisor,
+        free: ports.Ports,
+        *,
+        server: installation.Installation,
+        venv: installation.Installation,
+        keystone_url: str,
+    ) -> None:
+        self._supervisor = supervisor
+        self._venv = venv
+        self._keystone_url = keystone_url
+        self._folder = supervisor.folder / 'horizon'
+        self._static = venv.prefix / 'lab-static'
+        self._environment = {
+            'DJANGO_SETTINGS_MODULE': 'openstack_dashboard.settings',
+            'PYTHONPATH': str(self._folder),
+        }
+        port = free.take()
+        self.url = f'http://127.0.0.1:{port}/'
+        self.service = supervisor.service(
+            wsgi.program(
+                'horizon',
+                module='openstack_dashboard.wsgi:application',
+                port=port,
+                server=server,
+                venv=venv,
+                options=['--static-map', f'/static={self._static}'],
+                environment=self._environment,
+                probe='/auth/login/',
+            )
+        )
+
+    def prepare(self) -> None:
+        """Write the settings; collect and compress the static files."""
+        (self._folder / 'sessions').mkdir(parents=True, exist_ok=True)
+        settings = _SETTINGS.format(
+            secret=secrets.token_urlsafe(32),
+            local=str(self._folder / 'local'),
+            static=str(self._static),
+            keystone=self._keystone_url,
+            sessions=str(self._folder / 'sessions'),
+        )
+        for package, module, text in (
+            ('local', 'local_settings', settings),
+            ('lab_dashboard', 'overrides', _OVERRIDES),
+        ):
+            configuration.write(self._folder / package / '__init__.py', '')
+            configuration.write(self._folder / package / f'{module}.py', text)
+        stamp = self._static / '.virtdc-stamp'
+        wanted = _stamp()
+        if stamp.exists() and stamp.read_text(encoding='ascii') == wanted:
+            return
+        for command in (
+            ['collectstatic', '--noinput'],
+            ['compress', '--force'],
+        ):
+            self._supervisor.run(
+                'horizon-static',
+                [self._venv.program('django-admin'), *command],
+                self._environment,
+            )
+        stamp.write_text(wanted, encoding='ascii')
+
+
+def _stamp() -> str:
+    digest = hashlib.sha256()
+    digest.update(_CONSTRAINTS.read_bytes())
+    digest.update(repr((_PACKAGES, sys.version, _ROOT)).encode())
+    return digest.hexdigest()
