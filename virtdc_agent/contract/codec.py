@@ -11,13 +11,13 @@ Pure functions, safe from any thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 import datetime
 import json
 import re
 from typing import TypeVar
 
-from virtdc_agent.contract import events
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract.errors import UnsupportedVersion
 from virtdc_agent.contract.events import Announcement
@@ -30,6 +30,7 @@ from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import ExtendParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import MAX_SIZE_BYTES
+from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import Parameters
@@ -39,15 +40,30 @@ from virtdc_agent.contract.events import Requester
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
+from virtdc_agent.contract.fields import clean_text
 from virtdc_agent.contract.fields import Reader
+from virtdc_agent.contract.fields import WHOLE
 
 VERSION = '1.0'
-MAX_MESSAGE_BYTES = 64 * 1024
-"""A longer message is refused before it is looked at."""
+MAX_EVENT_BYTES = 64 * 1024
+"""A longer event is refused before it is looked at."""
+MAX_MESSAGE_BYTES = 256 * 1024
+"""The same for all else.
 
-_VERSION = re.compile(r'(\d{1,6})\.(\d{1,6})')
+What is told repeats what was asked and adds to it. With one bound for both,
+a volume could be accepted that nobody would then be willing to hear of.
+"""
+MAX_DEPTH = 32
+"""Objects and lists lie at most so deep in each other.
+
+Far below what Python's recursion bears, so that what was accepted once can be
+copied, compared and written from however deep a call.
+"""
+
+_VERSION = re.compile(r'([0-9]{1,6})\.([0-9]{1,6})')
 _MAX_SEQUENCE = 2**63 - 1
 _MAX_ATTEMPTS = 2**31 - 1
+_MAX_PHASE = 64
 
 Primitive = dict[str, object]
 T = TypeVar('T')
@@ -71,7 +87,9 @@ def decode(envelope: object, expected: type[T]) -> T:
     :raises MalformedMessage: anything else is wrong; the field is named.
     """
     schema, _, from_primitive = _SCHEMA_OF[expected]
-    check_size(envelope)
+    check_size(
+        envelope, MAX_EVENT_BYTES if expected is Event else MAX_MESSAGE_BYTES
+    )
     reader = Reader(envelope, '')
     got_schema = reader.text('schema', max_length=128)
     version = reader.text('version', max_length=32)
@@ -86,7 +104,7 @@ def decode(envelope: object, expected: type[T]) -> T:
     return value
 
 
-def decode_notification(envelope: object) -> events.Notification:
+def decode_notification(envelope: object) -> Notification:
     """Read an envelope that holds a transition or an announcement."""
     schema = Reader(envelope, '').text('schema', max_length=128)
     if schema == _SCHEMA_OF[Announcement][0]:
@@ -94,22 +112,40 @@ def decode_notification(envelope: object) -> events.Notification:
     return decode(envelope, Transition)
 
 
-def check_size(message: object) -> None:
+def check_size(message: object, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
     """Refuse a message that is too long, too deep, or not JSON.
 
     :raises MalformedMessage: with the field ``message``.
     """
     try:
         length = len(json.dumps(message))
-    except (TypeError, ValueError, RecursionError) as exc:
+    except RecursionError as exc:
+        raise _too_deep() from exc
+    except (TypeError, ValueError) as exc:
         raise MalformedMessage(
-            'message', f'must be plain JSON ({type(exc).__name__})'
+            WHOLE, f'must be plain JSON ({type(exc).__name__})'
         ) from exc
-    if length > MAX_MESSAGE_BYTES:
+    if length > max_bytes:
         raise MalformedMessage(
-            'message',
-            f'must have at most {MAX_MESSAGE_BYTES} bytes, not {length}',
+            WHOLE, f'must have at most {max_bytes} bytes, not {length}'
         )
+    level = [message]
+    for _ in range(MAX_DEPTH + 1):
+        level = [item for outer in level for item in _inside(outer)]
+    if level:
+        raise _too_deep()
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _too_deep() -> MalformedMessage:
+    return MalformedMessage(
+        WHOLE, f'must not be nested more than {MAX_DEPTH} deep'
+    )
 
 
 def encode_parameters(parameters: Parameters) -> Primitive:
@@ -172,13 +208,23 @@ def format_time(time: datetime.datetime) -> str:
     """Write a time as ISO 8601 in UTC, to the microsecond.
 
     All texts have one length, so that they sort as the times do.
+
+    :raises ValueError: the time does not say its zone.
     """
+    if time.tzinfo is None:
+        raise ValueError(f'{time} must say its zone')
     utc = time.astimezone(datetime.UTC).replace(tzinfo=None)
     return utc.isoformat(timespec='microseconds') + 'Z'
 
 
 def _value(member: Format | Provisioning | Reason | None) -> str | None:
     return None if member is None else member.value
+
+
+def _values(
+    members: Iterable[Operation | Format | Provisioning],
+) -> list[str]:
+    return sorted(member.value for member in members)
 
 
 def _size(reader: Reader) -> int:
@@ -247,9 +293,10 @@ def _transition_to(transition: Transition) -> Primitive:
         'progress': transition.progress,
         'bytes_done': transition.bytes_done,
         'bytes_total': transition.bytes_total,
-        'phase': transition.phase,
+        # These may quote a program, and must arrive whatever it said.
+        'phase': clean_text(transition.phase, _MAX_PHASE),
         'reason': _value(transition.reason),
-        'message': transition.message,
+        'message': clean_text(transition.message),
         'result': dict(transition.result),
     }
 
@@ -274,7 +321,7 @@ def _transition_from(reader: Reader) -> Transition:
         progress=reader.optional_integer('progress', minimum=0, maximum=100),
         bytes_done=_optional_bytes(reader, 'bytes_done'),
         bytes_total=_optional_bytes(reader, 'bytes_total'),
-        phase=reader.text('phase', default='', max_length=64),
+        phase=reader.text('phase', default='', max_length=_MAX_PHASE),
         reason=reason,
         message=reader.text('message', default=''),
         result=reader.json('result'),
@@ -352,9 +399,9 @@ def _capacity_to(capacity: Capacity) -> Primitive:
         'provisioned_bytes': capacity.provisioned_bytes,
         'max_over_subscription_ratio': capacity.max_over_subscription_ratio,
         'reserved_percentage': capacity.reserved_percentage,
-        'operations': sorted(capacity.operations),
-        'formats': sorted(capacity.formats),
-        'provisionings': sorted(capacity.provisionings),
+        'operations': _values(capacity.operations),
+        'formats': _values(capacity.formats),
+        'provisionings': _values(capacity.provisionings),
         'volumes': capacity.volumes,
         'waiting': capacity.waiting,
         'running': capacity.running,

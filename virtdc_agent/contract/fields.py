@@ -11,7 +11,6 @@ from collections.abc import Mapping
 import datetime
 import enum
 import json
-import math
 import re
 from typing import TypeVar
 
@@ -24,6 +23,9 @@ IDENTIFIER = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
 
 MAX_TEXT = 4096
 MAX_ENTRIES = 256
+WHOLE = 'message'
+"""What an error names when no single field is at fault."""
+
 # Everything C0 and C1 but tab, line feed and carriage return, and the lone
 # surrogates that no database and no terminal takes.
 _CONTROL = re.compile('[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]')
@@ -34,14 +36,14 @@ class Reader:
     """Typed access to one JSON object.
 
     :param data: the decoded value; anything but an object is refused.
-    :param path: where it lies in the message.
+    :param path: where it lies in the message; empty for the message itself.
     :raises MalformedMessage: from any method, naming the field.
     """
 
     def __init__(self, data: object, path: str) -> None:
         if not isinstance(data, Mapping):
             raise MalformedMessage(
-                path, f'must be an object, not {_kind(data)}'
+                path or WHOLE, f'must be an object, not {_kind(data)}'
             )
         self._data = data
         self._path = path
@@ -116,7 +118,8 @@ class Reader:
             raise MalformedMessage(
                 self.path(name), f'must be a number, not {_kind(value)}'
             )
-        if not math.isfinite(value) or not minimum <= value <= maximum:
+        # NaN compares false with both, and so is refused as well.
+        if not minimum <= value <= maximum:
             raise MalformedMessage(
                 self.path(name), f'must be between {minimum} and {maximum}'
             )

@@ -24,6 +24,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 
+from virtdc_agent.contract.fields import clean_text
 from virtdc_agent.contract.fields import Reader
 
 MAX_IDS = 1000
@@ -58,8 +59,9 @@ class Refusal:
         return {
             'error': {
                 'code': self.code.value,
-                'message': self.message,
-                'field': self.field,
+                # An error's text may be anything, and must arrive.
+                'message': clean_text(self.message),
+                'field': clean_text(self.field),
             }
         }
 

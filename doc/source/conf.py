@@ -1,0 +1,19 @@
+"""How the documentation is built."""
+
+project = 'VirtDC'
+copyright = 'VirtDC developers'
+author = 'VirtDC developers'
+extensions = ['openstackdocstheme', 'oslo_config.sphinxext']
+root_doc = 'index'
+exclude_patterns = []
+pygments_style = 'native'
+html_theme = 'openstackdocs'
+html_theme_options = {
+    'analytics_tracking_code': '',
+    'display_badge': False,
+    'root_title': 'VirtDC',
+}
+# This is not one of OpenStack's repositories.
+openstackdocs_auto_name = False
+openstackdocs_auto_version = False
+version = release = ''

@@ -1,0 +1,206 @@
+"""What the samples of each released version of the contract say.
+
+One entry per file in ``tests/samples/contract/<version>``. Neither an entry
+nor its file is ever changed: they are what peers out there send. A new
+version gets a folder and a table of its own.
+"""
+
+from __future__ import annotations
+
+import datetime
+
+from virtdc_agent.contract.codec import Message
+from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Format
+from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract.events import Origin
+from virtdc_agent.contract.events import Provisioning
+from virtdc_agent.contract.events import Reason
+from virtdc_agent.contract.events import State
+
+EVENT_ID = '0b6b8f0e-52a7-4c0a-9d8b-6f1f2a3c4d5e'
+VOLUME_ID = '7c9e6679-7425-40de-944b-e07fc1f90ae7'
+GIB = 1024**3
+
+
+def at(second: int, microsecond: int = 0) -> datetime.datetime:
+    """Return a time in the minute in which all samples play."""
+    return datetime.datetime(
+        2026, 2, 28, 23, 59, second, microsecond, tzinfo=datetime.UTC
+    )
+
+
+REQUESTER = events.Requester(
+    project_id='9f2c4d8e0b1a4c6d8e0f1a2b3c4d5e6f',
+    user_id='1a2b3c4d5e6f4a8b9c0d1e2f3a4b5c6d',
+    request_id='req-5b2e6a0c-3f1d-4e7a-8c9b-0d1e2f3a4b5c',
+)
+
+
+def event(
+    parameters: events.Parameters, origin: Origin = Origin.CLOUD
+) -> events.Event:
+    """Return the event that takes these parameters."""
+    operation = next(
+        operation
+        for operation, kind in events.PARAMETERS_OF.items()
+        if kind is type(parameters)
+    )
+    return events.Event(
+        event_id=EVENT_ID,
+        operation=operation,
+        volume_id=VOLUME_ID,
+        origin=origin,
+        parameters=parameters,
+        created_at=at(1, 250_000),
+        requested_by=REQUESTER,
+    )
+
+
+def transition(
+    state: State, sequence: int, **changes: object
+) -> events.Transition:
+    """Return a transition of the event that creates the volume."""
+    return events.Transition(
+        event_id=EVENT_ID,
+        operation=Operation.CREATE,
+        volume_id=VOLUME_ID,
+        origin=Origin.CLOUD,
+        state=state,
+        sequence=sequence,
+        occurred_at=at(sequence),
+        requested_by=REQUESTER,
+        **changes,
+    )
+
+
+def failure(reason: Reason, message: str) -> events.Transition:
+    """Return the end of an event that failed in its first attempt."""
+    return transition(
+        State.FAILED, 14, attempt=1, reason=reason, message=message
+    )
+
+
+V1_0: dict[str, Message] = {
+    'event-create': event(
+        events.CreateParameters(
+            size_bytes=10 * GIB,
+            name='Datenbank für Zoë 数据',
+            description='Two lines,\nand a\ttab.',
+            metadata={'tier': 'gold', 'owner': 'Zoë', 'empty': ''},
+            format=Format.QCOW2,
+            provisioning=Provisioning.THICK,
+        )
+    ),
+    'event-create-plain': event(events.CreateParameters(size_bytes=1)),
+    'event-create-largest': event(
+        events.CreateParameters(
+            size_bytes=events.MAX_SIZE_BYTES,
+            format=Format.RAW,
+            provisioning=Provisioning.THIN,
+        ),
+        Origin.PLATFORM,
+    ),
+    'event-delete': event(events.DeleteParameters()),
+    'event-extend': event(events.ExtendParameters(size_bytes=20 * GIB)),
+    'event-connect': event(
+        events.ConnectParameters(
+            host='compute-1',
+            connector={
+                'host': 'compute-1',
+                'ip': '192.0.2.7',
+                'initiator': 'iqn.2026-01.org.example:compute-1',
+                'multipath': False,
+                'mountpoint': None,
+                'nested': {'list': [1, 2.5, 'three', [True, {}]]},
+            },
+        )
+    ),
+    'event-disconnect': event(events.DisconnectParameters(host='compute-1')),
+    'event-disconnect-all': event(events.DisconnectParameters()),
+    'transition-waiting': transition(State.WAITING, 11),
+    'transition-running-unknown': transition(State.RUNNING, 12, attempt=1),
+    'transition-running': transition(
+        State.RUNNING,
+        13,
+        attempt=1,
+        progress=42,
+        bytes_done=4_509_715_660,
+        bytes_total=10 * GIB,
+        phase='writing zeros',
+    ),
+    'transition-success': transition(
+        State.SUCCESS,
+        14,
+        attempt=2,
+        progress=100,
+        result={
+            'size_bytes': 10 * GIB,
+            'format': 'qcow2',
+            'provisioning': 'thick',
+            'attached_to': [],
+        },
+    ),
+    'transition-failed-rejected': failure(
+        Reason.REJECTED, 'Volume exists already, with 5 GiB.'
+    ),
+    'transition-failed-timeout': failure(
+        Reason.TIMEOUT, 'Not finished after 60 s.'
+    ),
+    'transition-failed-backend': failure(
+        Reason.BACKEND, 'The storage has no room for 10 GiB: free some.'
+    ),
+    'transition-failed-cancelled': failure(Reason.CANCELLED, 'Withdrawn.'),
+    'transition-failed-lost': failure(
+        Reason.LOST, 'Given up after 5 attempts.'
+    ),
+    'announcement': events.Announcement(
+        event_id=EVENT_ID,
+        operation=Operation.DELETE,
+        volume_id=VOLUME_ID,
+        origin=Origin.PLATFORM,
+        sequence=2**63 - 1,
+        occurred_at=at(59, 999_999),
+    ),
+    'volume': events.Volume(
+        volume_id=VOLUME_ID,
+        size_bytes=10 * GIB,
+        format=Format.QCOW2,
+        provisioning=Provisioning.THICK,
+        created_at=at(2),
+        updated_at=at(30),
+        name='Datenbank für Zoë 数据',
+        description='Two lines,\nand a\ttab.',
+        metadata={'tier': 'gold'},
+        project_id=REQUESTER.project_id,
+        user_id=REQUESTER.user_id,
+        attached_to=('compute-1', 'compute-2'),
+    ),
+    'volume-plain': events.Volume(
+        volume_id='v',
+        size_bytes=1,
+        format=Format.RAW,
+        provisioning=Provisioning.THIN,
+        created_at=at(2),
+        updated_at=at(2),
+    ),
+    'capacity': events.Capacity(
+        agent='dc1-agent',
+        backend='file',
+        exporter='share',
+        storage_protocol='nfs',
+        total_bytes=1024 * GIB,
+        free_bytes=700 * GIB,
+        provisioned_bytes=2048 * GIB,
+        max_over_subscription_ratio=20.0,
+        reserved_percentage=5,
+        operations=frozenset(Operation),
+        formats=frozenset(Format),
+        provisionings=frozenset(Provisioning),
+        volumes=205,
+        waiting=3,
+        running=10,
+    ),
+}
+
+VALUES: dict[str, dict[str, Message]] = {'1.0': V1_0}

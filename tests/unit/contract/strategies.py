@@ -1,0 +1,168 @@
+"""Every value that the contract admits, for property tests."""
+
+from __future__ import annotations
+
+import datetime
+
+from hypothesis import strategies as st
+
+from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Format
+from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract.events import Origin
+from virtdc_agent.contract.events import Provisioning
+from virtdc_agent.contract.events import Reason
+from virtdc_agent.contract.events import State
+
+MAX = events.MAX_SIZE_BYTES
+
+_characters = st.characters(exclude_categories=('Cc', 'Cs')) | st.sampled_from(
+    '\t\n\r'
+)
+
+
+def texts(max_size: int = 40) -> st.SearchStrategy[str]:
+    """Return texts of any script without control characters."""
+    return st.text(_characters, max_size=max_size)
+
+
+names = texts(255)
+identifiers = st.from_regex(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}', fullmatch=True)
+sizes = st.integers(1, MAX)
+counts = st.integers(0, MAX)
+sequences = st.integers(1, MAX)
+times = st.datetimes(timezones=st.just(datetime.UTC))
+metadata = st.dictionaries(texts(), texts(), max_size=8)
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+)
+"""Any JSON that is not a container; texts may hold anything at all."""
+
+trees = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=10), inner, max_size=4)
+    ),
+    max_leaves=15,
+)
+objects = st.dictionaries(st.text(max_size=10), trees, max_size=4)
+
+requesters = st.builds(
+    events.Requester,
+    project_id=names,
+    user_id=names,
+    request_id=names,
+)
+
+_parameters = {
+    Operation.CREATE: st.builds(
+        events.CreateParameters,
+        size_bytes=sizes,
+        name=names,
+        description=texts(500),
+        metadata=metadata,
+        format=st.none() | st.sampled_from(Format),
+        provisioning=st.none() | st.sampled_from(Provisioning),
+    ),
+    Operation.DELETE: st.builds(events.DeleteParameters),
+    Operation.EXTEND: st.builds(events.ExtendParameters, size_bytes=sizes),
+    Operation.CONNECT: st.builds(
+        events.ConnectParameters,
+        host=names.filter(bool),
+        connector=objects,
+    ),
+    Operation.DISCONNECT: st.builds(
+        events.DisconnectParameters,
+        host=st.none() | names.filter(bool),
+    ),
+}
+
+
+def _events_of(operation: Operation) -> st.SearchStrategy[events.Event]:
+    return st.builds(
+        events.Event,
+        event_id=identifiers,
+        operation=st.just(operation),
+        volume_id=identifiers,
+        origin=st.sampled_from(Origin),
+        parameters=_parameters[operation],
+        created_at=times,
+        requested_by=requesters,
+    )
+
+
+def _transitions_in(state: State) -> st.SearchStrategy[events.Transition]:
+    failed = state is State.FAILED
+    return st.builds(
+        events.Transition,
+        event_id=identifiers,
+        operation=st.sampled_from(Operation),
+        volume_id=identifiers,
+        origin=st.sampled_from(Origin),
+        state=st.just(state),
+        sequence=sequences,
+        occurred_at=times,
+        requested_by=requesters,
+        attempt=st.integers(0, 2**31 - 1),
+        progress=st.none() | st.integers(0, 100),
+        bytes_done=st.none() | counts,
+        bytes_total=st.none() | counts,
+        phase=texts(64),
+        reason=st.sampled_from(Reason) if failed else st.none(),
+        message=texts(500),
+        result=objects,
+    )
+
+
+messages = st.one_of(
+    st.sampled_from(Operation).flatmap(_events_of),
+    st.sampled_from(State).flatmap(_transitions_in),
+    st.builds(
+        events.Announcement,
+        event_id=identifiers,
+        operation=st.sampled_from(Operation),
+        volume_id=identifiers,
+        origin=st.sampled_from(Origin),
+        sequence=sequences,
+        occurred_at=times,
+    ),
+    st.builds(
+        events.Volume,
+        volume_id=identifiers,
+        size_bytes=sizes,
+        format=st.sampled_from(Format),
+        provisioning=st.sampled_from(Provisioning),
+        created_at=times,
+        updated_at=times,
+        name=names,
+        description=texts(500),
+        metadata=metadata,
+        project_id=names,
+        user_id=names,
+        attached_to=st.lists(texts(), max_size=8).map(tuple),
+    ),
+    st.builds(
+        events.Capacity,
+        agent=names,
+        backend=names,
+        exporter=names,
+        storage_protocol=names,
+        total_bytes=counts,
+        free_bytes=counts,
+        provisioned_bytes=counts,
+        max_over_subscription_ratio=st.floats(1.0, 1e6),
+        reserved_percentage=st.integers(0, 100),
+        operations=st.frozensets(st.sampled_from(Operation)),
+        formats=st.frozensets(st.sampled_from(Format)),
+        provisionings=st.frozensets(st.sampled_from(Provisioning)),
+        volumes=counts,
+        waiting=counts,
+        running=counts,
+    ),
+)

@@ -1,0 +1,271 @@
+"""Nobody changes the contract by accident.
+
+The table below is what version 1.0 promises: each field's kind, and whether
+a message must have it. If a test fails here, the wire has changed. Adding an
+optional field is a minor version: raise ``codec.VERSION``, add its table and
+its samples. Anything else is a major version, and a decision.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import enum
+import itertools
+import typing
+import unittest
+
+from tests.unit.contract import golden
+from virtdc_agent.contract import codec
+from virtdc_agent.contract.errors import MalformedMessage
+from virtdc_agent.contract import events
+
+Table = dict[str, dict[str, str]]
+
+ORIGINS = 'cloud|platform'
+OPERATIONS = 'create|delete|extend|connect|disconnect'
+STATES = 'waiting|running|success|failed'
+REASONS = 'rejected|timeout|backend|cancelled|lost'
+FORMATS = 'raw|qcow2'
+PROVISIONINGS = 'thin|thick'
+
+EVENT = {
+    'event_id': 'text, required',
+    'operation': f'{OPERATIONS}, required',
+    'volume_id': 'text, required',
+    'origin': f'{ORIGINS}, required',
+    'created_at': 'time, required',
+    'parameters': 'object, required',
+    'requested_by': 'object, required',
+    'requested_by.project_id': 'text',
+    'requested_by.user_id': 'text',
+    'requested_by.request_id': 'text',
+}
+
+FINGERPRINTS: dict[str, Table] = {
+    '1.0': {
+        'virtdc.event create': {
+            **EVENT,
+            'parameters.size_bytes': 'integer, required',
+            'parameters.name': 'text',
+            'parameters.description': 'text',
+            'parameters.metadata': 'object of text',
+            'parameters.format': f'{FORMATS} or null',
+            'parameters.provisioning': f'{PROVISIONINGS} or null',
+        },
+        'virtdc.event delete': EVENT,
+        'virtdc.event extend': {
+            **EVENT,
+            'parameters.size_bytes': 'integer, required',
+        },
+        'virtdc.event connect': {
+            **EVENT,
+            'parameters.host': 'text, required',
+            'parameters.connector': 'object of anything',
+        },
+        'virtdc.event disconnect': {
+            **EVENT,
+            'parameters.host': 'text or null',
+        },
+        'virtdc.transition': {
+            'event_id': 'text, required',
+            'operation': f'{OPERATIONS}, required',
+            'volume_id': 'text, required',
+            'origin': f'{ORIGINS}, required',
+            'state': f'{STATES}, required',
+            'sequence': 'integer, required',
+            'occurred_at': 'time, required',
+            'requested_by': 'object, required',
+            'requested_by.project_id': 'text',
+            'requested_by.user_id': 'text',
+            'requested_by.request_id': 'text',
+            'attempt': 'integer, required',
+            'progress': 'integer or null',
+            'bytes_done': 'integer or null',
+            'bytes_total': 'integer or null',
+            'phase': 'text',
+            'reason': f'{REASONS} or null',
+            'message': 'text',
+            'result': 'object of anything',
+        },
+        'virtdc.announcement': {
+            'event_id': 'text, required',
+            'operation': f'{OPERATIONS}, required',
+            'volume_id': 'text, required',
+            'origin': f'{ORIGINS}, required',
+            'sequence': 'integer, required',
+            'occurred_at': 'time, required',
+        },
+        'virtdc.volume': {
+            'volume_id': 'text, required',
+            'size_bytes': 'integer, required',
+            'format': f'{FORMATS}, required',
+            'provisioning': f'{PROVISIONINGS}, required',
+            'created_at': 'time, required',
+            'updated_at': 'time, required',
+            'name': 'text',
+            'description': 'text',
+            'metadata': 'object of text',
+            'project_id': 'text',
+            'user_id': 'text',
+            'attached_to': 'list of text, required',
+        },
+        'virtdc.capacity': {
+            'agent': 'text, required',
+            'backend': 'text, required',
+            'exporter': 'text, required',
+            'storage_protocol': 'text, required',
+            'total_bytes': 'integer, required',
+            'free_bytes': 'integer, required',
+            'provisioned_bytes': 'integer, required',
+            'max_over_subscription_ratio': 'number, required',
+            'reserved_percentage': 'integer, required',
+            'operations': f'set of {OPERATIONS}, required',
+            'formats': f'set of {FORMATS}, required',
+            'provisionings': f'set of {PROVISIONINGS}, required',
+            'volumes': 'integer, required',
+            'waiting': 'integer, required',
+            'running': 'integer, required',
+        },
+    },
+}
+
+KINDS = {
+    'str': 'text',
+    'int': 'integer',
+    'float': 'number',
+    'datetime': 'time',
+    'Mapping[str, str]': 'object of text',
+    'Mapping[str, object]': 'object of anything',
+    'tuple[str, ...]': 'list of text',
+}
+
+
+def kind_of(hint: object) -> str:
+    """Name a field's kind from its annotation."""
+    parts = typing.get_args(hint)
+    if type(None) in parts:
+        return kind_of(parts[0]) + ' or null'
+    if typing.get_origin(hint) is frozenset:
+        return 'set of ' + kind_of(parts[0])
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return '|'.join(member.value for member in hint)
+    if dataclasses.is_dataclass(hint) or hint == events.Parameters:
+        return 'object'
+    name = hint.__name__ if type(hint) is type else str(hint)
+    return KINDS[name.removeprefix('collections.abc.')]
+
+
+def is_required(
+    envelope: codec.Primitive, expected: type, path: list[str]
+) -> bool:
+    """Say whether the message is refused without this field."""
+    without = copy.deepcopy(envelope)
+    inner: typing.Any = without['data']
+    for name in path[:-1]:
+        inner = inner[name]
+    del inner[path[-1]]
+    try:
+        codec.decode(without, expected)
+    except MalformedMessage:
+        return True
+    return False
+
+
+def fields_of(value: object, path: list[str]) -> dict[str, str]:
+    """Return the kinds of a value's fields, by their path."""
+    found = {}
+    hints = typing.get_type_hints(type(value))
+    for field in dataclasses.fields(value):
+        here = [*path, field.name]
+        found['.'.join(here)] = kind_of(hints[field.name])
+        inner = getattr(value, field.name)
+        if dataclasses.is_dataclass(inner):
+            found.update(fields_of(inner, here))
+    return found
+
+
+def fingerprint() -> Table:
+    """Return the contract as the code now has it."""
+    table: Table = {}
+    for value in golden.VALUES[codec.VERSION].values():
+        if isinstance(value, events.Transition) and value.reason:
+            continue  # ``reason`` is as optional as the state makes it
+        envelope = codec.encode(value)
+        name = str(envelope['schema'])
+        if isinstance(value, events.Event):
+            name += f' {value.operation}'
+        table[name] = {
+            path: kind
+            + ', required'
+            * is_required(envelope, type(value), path.split('.'))
+            for path, kind in fields_of(value, []).items()
+        }
+    return table
+
+
+class TestFingerprint(unittest.TestCase):
+    maxDiff = None
+
+    def test_contract_is_what_its_version_says(self) -> None:
+        self.assertEqual(FINGERPRINTS[codec.VERSION], fingerprint())
+
+    def test_what_is_written_has_exactly_these_fields(self) -> None:
+        for value in golden.VALUES[codec.VERSION].values():
+            envelope = codec.encode(value)
+            written: set[str] = set()
+            todo = [('', envelope['data'], value)]
+            while todo:
+                prefix, primitive, inner = todo.pop()
+                for name, item in primitive.items():
+                    written.add(prefix + name)
+                    attribute = getattr(inner, name)
+                    if dataclasses.is_dataclass(attribute):
+                        todo.append((f'{prefix}{name}.', item, attribute))
+            self.assertEqual(set(fields_of(value, [])), written)
+
+    def test_a_minor_version_only_adds_optional_fields(self) -> None:
+        versions = sorted(FINGERPRINTS, key=numbers_of)
+        for older, newer in itertools.pairwise(versions):
+            if numbers_of(older)[0] == numbers_of(newer)[0]:
+                self.assertEqual(
+                    [], breaks(FINGERPRINTS[older], FINGERPRINTS[newer])
+                )
+
+    def test_what_would_break_readers_is_found(self) -> None:
+        table = FINGERPRINTS['1.0']
+        announcement = table['virtdc.announcement']
+        for changes, expected in (
+            ({'hue': 'text'}, []),
+            ({'hue': 'text, required'}, ['virtdc.announcement hue']),
+            ({'sequence': 'text'}, ['virtdc.announcement sequence']),
+        ):
+            changed = {'virtdc.announcement': {**announcement, **changes}}
+            self.assertEqual(expected, breaks(table, {**table, **changed}))
+        without = {
+            name: kind
+            for name, kind in announcement.items()
+            if name != 'sequence'
+        }
+        self.assertEqual(
+            ['virtdc.announcement sequence'],
+            breaks(table, {**table, 'virtdc.announcement': without}),
+        )
+
+
+def numbers_of(version: str) -> list[int]:
+    """Return a version as numbers, which sort as versions do."""
+    return [int(part) for part in version.split('.')]
+
+
+def breaks(older: Table, newer: Table) -> list[str]:
+    """Name the fields whose change a reader of the older would not bear."""
+    return sorted(
+        f'{schema} {name}'
+        for schema, fields in older.items()
+        for name, kind in (fields | newer.get(schema, {})).items()
+        if kind != fields.get(name)
+        and 'required' in kind
+        or name in fields
+        and newer.get(schema, {}).get(name) != fields[name]
+    )
