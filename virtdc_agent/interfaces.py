@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import datetime
 import threading
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
+
+from oslo_config import cfg
 
 from virtdc_agent import model
 from virtdc_agent.contract import events
@@ -259,12 +261,23 @@ class Backend(abc.ABC):
     when it raises, nothing of it is left but what ``sweep`` removes.
 
     Optional abilities are declared in ``operations``; a method for an
-    operation that is not declared is never called.
+    operation that is not declared is never called. The agent makes a backend
+    by ``from_config``; what it declares is final after ``start``.
     """
 
-    operations: ClassVar[frozenset[events.Operation]]
-    formats: ClassVar[frozenset[events.Format]]
-    provisionings: ClassVar[frozenset[events.Provisioning]]
+    operations: frozenset[events.Operation]
+    formats: frozenset[events.Format]
+    provisionings: frozenset[events.Provisioning]
+    default_provisioning: events.Provisioning = events.Provisioning.THIN
+    """What a volume gets that does not ask."""
+
+    @classmethod
+    @abc.abstractmethod
+    def from_config(cls, conf: cfg.ConfigOpts, *, clock: Clock) -> Self:
+        """Return an instance as configured, in a group of its own.
+
+        :raises ConfigInvalid: an option is missing or cannot work.
+        """
 
     @abc.abstractmethod
     def start(self) -> None:
@@ -344,6 +357,14 @@ class Exporter(abc.ABC):
 
     storage_protocol: ClassVar[str]
     """In Cinder's words, as ``nfs`` or ``iSCSI``."""
+
+    @classmethod
+    @abc.abstractmethod
+    def from_config(cls, conf: cfg.ConfigOpts, *, clock: Clock) -> Self:
+        """Return an instance as configured, in a group of its own.
+
+        :raises ConfigInvalid: an option is missing or cannot work.
+        """
 
     @abc.abstractmethod
     def start(self) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 
 from oslo_config import cfg
+from oslo_db import options as database_options
 
 from virtdc_agent.contract import topics
 
@@ -55,6 +56,14 @@ AGENT_OPTS = [
         default=topics.NOTIFICATION_TOPIC,
         help='Topic on which states are told. The drivers and the listener '
         'must name the same.',
+    ),
+    cfg.IntOpt(
+        'max_waiting',
+        default=100_000,
+        min=1,
+        max=10_000_000,
+        help='With so many events waiting the agent accepts no more and says '
+        "so. More takes more of the journal's disk, about 2 KiB each.",
     ),
     cfg.FloatOpt(
         'drain_timeout_s',
@@ -224,15 +233,19 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(AGENT_OPTS, group='agent')
     conf.register_opts(EXECUTOR_OPTS, group='executor')
     conf.register_opts(OUTBOX_OPTS, group='outbox')
+    conf.register_opts(database_options.database_opts, group='database')
     conf.register_group(FILE_GROUP)
     conf.register_opts(FILE_OPTS, group=FILE_GROUP)
     conf.register_group(SHARE_GROUP)
     conf.register_opts(SHARE_OPTS, group=SHARE_GROUP)
 
 
-def default_connection(state_path: str) -> str:
-    """Return the journal's address when none is configured."""
-    return 'sqlite:///' + os.path.join(state_path, 'journal.sqlite')
+def connection_of(conf: cfg.ConfigOpts) -> str:
+    """Return the journal's address, configured or default."""
+    configured: str | None = conf.database.connection
+    if configured:
+        return configured
+    return 'sqlite:///' + os.path.join(conf.state_path, 'journal.sqlite')
 
 
 def list_opts() -> list[tuple[str | cfg.OptGroup, Sequence[cfg.Opt]]]:

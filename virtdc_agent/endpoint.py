@@ -1,0 +1,226 @@
+"""Answers the calls of ``contract.rpc``.
+
+Every refusal is an answer with a code, a sentence and, where it applies, the
+field at fault; no exception crosses the bus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import functools
+import logging
+from typing import Concatenate, ParamSpec
+
+import oslo_messaging
+
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent.contract import codec
+from virtdc_agent.contract import events
+from virtdc_agent.contract import rpc
+from virtdc_agent.contract import topics
+from virtdc_agent.contract.errors import ContractError
+from virtdc_agent.contract.errors import MalformedMessage
+from virtdc_agent.contract.errors import UnsupportedVersion
+from virtdc_agent.contract.fields import Reader
+from virtdc_agent.contract.rpc import ErrorCode
+from virtdc_agent.intake import Intake
+
+LOG = logging.getLogger(__name__)
+
+Answer = dict[str, object]
+P = ParamSpec('P')
+
+
+def _answered(
+    method: Callable[Concatenate[AgentEndpoint, P], Answer],
+) -> Callable[Concatenate[AgentEndpoint, Mapping[str, object], P], Answer]:
+    """Drop the unused bus context, and turn exceptions into refusals."""
+
+    @functools.wraps(method)
+    def answer(
+        self: AgentEndpoint,
+        context: Mapping[str, object],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Answer:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as exc:
+            return _refusal_for(method.__name__, exc).to_primitive()
+
+    return answer
+
+
+def _refusal_for(call: str, exc: Exception) -> rpc.Refusal:
+    match exc:
+        case MalformedMessage():
+            LOG.warning('Refused %s: %s', call, exc)
+            return rpc.Refusal(
+                code=ErrorCode.MALFORMED, message=str(exc), field=exc.field
+            )
+        case UnsupportedVersion() | ContractError():
+            LOG.warning('Refused %s: %s', call, exc)
+            return rpc.Refusal(
+                code=ErrorCode.UNSUPPORTED_VERSION, message=str(exc)
+            )
+        case exceptions.EventConflict():
+            return rpc.Refusal(code=ErrorCode.CONFLICT, message=str(exc))
+        case exceptions.EventNotFound() | exceptions.VolumeNotFound():
+            return rpc.Refusal(code=ErrorCode.NOT_FOUND, message=str(exc))
+        case exceptions.JournalUnavailable() | exceptions.BackendError():
+            LOG.warning('Refused %s: %s', call, exc)
+            return rpc.Refusal(code=ErrorCode.UNAVAILABLE, message=str(exc))
+        case exceptions.EventRejected():
+            return rpc.Refusal(code=ErrorCode.CONFLICT, message=str(exc))
+        case _:
+            LOG.error('Unexpected error in %s', call, exc_info=exc)
+            return rpc.Refusal(
+                code=ErrorCode.INTERNAL,
+                message=f'The agent met an unexpected error in {call}; its '
+                'log has the details.',
+            )
+
+
+class AgentEndpoint:
+    """The agent's side of the calls. Safe from any thread.
+
+    Arguments are whatever came over the bus, and are checked here.
+    """
+
+    target = oslo_messaging.Target(version=topics.RPC_VERSION)
+
+    def __init__(
+        self,
+        *,
+        agent: str,
+        journal: interfaces.Journal,
+        intake: Intake,
+        backend: interfaces.Backend,
+        exporter: interfaces.Exporter,
+        plugin_names: tuple[str, str],
+        operations: frozenset[events.Operation],
+    ) -> None:
+        self._agent = agent
+        self._journal = journal
+        self._intake = intake
+        self._backend = backend
+        self._exporter = exporter
+        self._backend_name, self._exporter_name = plugin_names
+        self._operations = operations
+
+    @_answered
+    def submit(self, event: object = None) -> Answer:
+        """Accept an event; it is durable when this answers."""
+        return {'item': codec.encode(self._intake.receive(event))}
+
+    @_answered
+    def get_events(self, event_ids: object = None) -> Answer:
+        """Return the latest transitions of many events at once."""
+        if isinstance(event_ids, list) and len(event_ids) > rpc.MAX_IDS:
+            raise MalformedMessage(
+                'event_ids', f'must have at most {rpc.MAX_IDS} entries'
+            )
+        ids = _identifiers(event_ids)
+        latest = self._journal.get_latest(ids)
+        return {'items': [codec.encode(item) for item in latest.values()]}
+
+    @_answered
+    def get_changes(self, after: object = 0, limit: object = 100) -> Answer:
+        """Return the transitions that follow a sequence."""
+        reader = Reader({'after': after, 'limit': limit}, '')
+        changes = self._journal.get_changes(
+            reader.integer('after', minimum=0, maximum=2**63 - 1),
+            reader.integer('limit', minimum=1, maximum=rpc.MAX_PAGE),
+        )
+        return {
+            'items': [codec.encode(item) for item in changes.transitions],
+            'oldest': changes.oldest,
+            'last': changes.last,
+        }
+
+    @_answered
+    def cancel(self, event_id: object = None) -> Answer:
+        """Withdraw an event; return its latest transition."""
+        reader = Reader({'event_id': event_id}, '')
+        return {
+            'item': codec.encode(
+                self._intake.cancel(reader.identifier('event_id'))
+            )
+        }
+
+    @_answered
+    def get_volumes(
+        self, marker: object = None, limit: object = 100
+    ) -> Answer:
+        """Return a page of volumes."""
+        reader = Reader({'marker': marker, 'limit': limit}, '')
+        page = self._journal.get_volumes(
+            reader.identifier('marker') if reader.has('marker') else None,
+            reader.integer('limit', minimum=1, maximum=rpc.MAX_PAGE),
+        )
+        return {
+            'items': [codec.encode(volume) for volume in page.volumes],
+            'next': page.next_marker,
+        }
+
+    @_answered
+    def get_capacity(self) -> Answer:
+        """Say what this agent is and what its storage can hold."""
+        space = self._backend.space()
+        counts = self._journal.count()
+        return {
+            'item': codec.encode(
+                events.Capacity(
+                    agent=self._agent,
+                    backend=self._backend_name,
+                    exporter=self._exporter_name,
+                    storage_protocol=self._exporter.storage_protocol,
+                    total_bytes=space.total_bytes,
+                    free_bytes=space.free_bytes,
+                    provisioned_bytes=counts.provisioned_bytes,
+                    max_over_subscription_ratio=(
+                        space.max_over_subscription_ratio
+                    ),
+                    reserved_percentage=space.reserved_percentage,
+                    operations=self._operations,
+                    formats=self._backend.formats,
+                    provisionings=self._backend.provisionings,
+                    volumes=counts.volumes,
+                    waiting=counts.waiting,
+                    running=counts.running,
+                )
+            )
+        }
+
+    @_answered
+    def get_connection(
+        self, volume_id: object = None, host: object = None
+    ) -> Answer:
+        """Return what a host that is connected must know.
+
+        It may hold secrets; it goes to the caller alone.
+        """
+        reader = Reader({'volume_id': volume_id, 'host': host}, '')
+        volume = self._journal.get_volume(reader.identifier('volume_id'))
+        name = reader.text('host', max_length=255)
+        if name not in volume.attached_to:
+            raise exceptions.EventRejected(
+                f'Volume {volume.volume_id} is not connected to {name}: '
+                'submit a connect event first.'
+            )
+        return {'connection': dict(self._exporter.connection(volume, name))}
+
+
+def _identifiers(event_ids: object) -> list[str]:
+    if not isinstance(event_ids, list):
+        raise MalformedMessage('event_ids', 'must be a list')
+    return [
+        Reader({name: event_id}, '').identifier(name)
+        for name, event_id in (
+            (f'event_ids[{index}]', event_id)
+            for index, event_id in enumerate(event_ids)
+        )
+    ]

@@ -1,0 +1,346 @@
+"""What each operation does: rules first, then the backend or exporter.
+
+A handler turns a claim into an outcome. It refuses what must not be done to
+the volume as it is now, asks the plugin to do the rest, and says how the
+volume is to stand in the journal. It knows nothing of threads, deadlines or
+the bus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+import dataclasses
+import logging
+
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent import model
+from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Format
+from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract.events import Reason
+from virtdc_agent.contract.events import State
+from virtdc_agent.executor.room import Room
+
+LOG = logging.getLogger(__name__)
+
+GIB = 1024**3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """An outcome, and what it says of the storage's load."""
+
+    outcome: model.Outcome
+    signal: model.Signal
+
+
+class Handlers:
+    """Executes claims against one backend and one exporter.
+
+    Safe from any thread; never called by two for one volume.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: interfaces.Backend,
+        exporter: interfaces.Exporter,
+        room: Room,
+        clock: interfaces.Clock,
+    ) -> None:
+        self._backend = backend
+        self._exporter = exporter
+        self._room = room
+        self._clock = clock
+        self._handler_of: Mapping[
+            Operation,
+            Callable[
+                [model.Claim, interfaces.OperationContext], model.Outcome
+            ],
+        ] = {
+            Operation.CREATE: self._create,
+            Operation.DELETE: self._delete,
+            Operation.EXTEND: self._extend,
+            Operation.CONNECT: self._connect,
+            Operation.DISCONNECT: self._disconnect,
+        }
+
+    @property
+    def operations(self) -> frozenset[Operation]:
+        """What can be executed with this backend and exporter."""
+        return self._backend.operations | {
+            Operation.CONNECT,
+            Operation.DISCONNECT,
+        }
+
+    def execute(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> Ended:
+        """Do what the event says; every error but one is an outcome.
+
+        :raises OperationCancelled: it was withdrawn before its commit, and
+            nothing of it is left.
+        """
+        operation = claim.event.operation
+        try:
+            if operation not in self.operations:
+                raise exceptions.EventRejected(
+                    f"This data centre's storage cannot {operation} volumes."
+                )
+            context.check()
+            outcome = self._handler_of[operation](claim, context)
+        except exceptions.OperationCancelled:
+            raise
+        except exceptions.EventRejected as exc:
+            return _failed(Reason.REJECTED, str(exc), model.Signal.IGNORED)
+        except exceptions.BackendBusy as exc:
+            return _failed(Reason.BACKEND, str(exc), model.Signal.OVERLOADED)
+        except exceptions.BackendError as exc:
+            LOG.warning(
+                'Event %s (%s of volume %s) failed in the backend: %s',
+                claim.event.event_id,
+                operation,
+                claim.event.volume_id,
+                exc,
+                exc_info=exc.__cause__,
+            )
+            return _failed(Reason.BACKEND, str(exc), model.Signal.IGNORED)
+        except Exception:
+            # A plugin's bug must not take the agent down, nor leave its
+            # event running for ever.
+            LOG.exception(
+                'Unexpected error in event %s (%s of volume %s)',
+                claim.event.event_id,
+                operation,
+                claim.event.volume_id,
+            )
+            return _failed(
+                Reason.BACKEND,
+                'The data centre met an unexpected error; its operator finds '
+                f"it in the agent's log under {claim.event.event_id}.",
+                model.Signal.IGNORED,
+            )
+        return Ended(outcome=outcome, signal=model.Signal.SUCCESS)
+
+    def undo(
+        self,
+        claim: model.Claim,
+        outcome: model.Outcome,
+        context: interfaces.OperationContext,
+    ) -> model.VolumeChange | None:
+        """Take back a success that came after its event had failed.
+
+        What cannot be taken back, as growth, is told instead.
+
+        :returns: how the volume is to stand in the journal now.
+        :raises AgentError: it could not be taken back.
+        """
+        event = claim.event
+        match event.operation:
+            case Operation.CREATE if claim.volume is None:
+                self._backend.delete(event.volume_id, context)
+                return None
+            case Operation.CONNECT if isinstance(
+                outcome.change, model.PutVolume
+            ):
+                known = claim.volume.attached_to if claim.volume else ()
+                for host in outcome.change.volume.attached_to:
+                    if host not in known:
+                        self._exporter.disconnect(outcome.change.volume, host)
+                return None
+            case _:
+                return outcome.change
+
+    def _create(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        event, parameters = claim.event, claim.event.parameters
+        if not isinstance(parameters, events.CreateParameters):
+            raise TypeError(parameters)
+        volume = claim.volume
+        if volume is not None:
+            if volume.size_bytes != parameters.size_bytes:
+                raise exceptions.EventRejected(
+                    f'Volume {event.volume_id} exists already, with '
+                    f'{size_text(volume.size_bytes)}.'
+                )
+            return _success(volume)
+        self._check_choices(parameters)
+        provisioning = (
+            parameters.provisioning or self._backend.default_provisioning
+        )
+        # An earlier attempt that finished has taken its room already, but
+        # is not in the journal yet: either way it is counted once.
+        with self._room.reserve(parameters.size_bytes, provisioning):
+            facts = self._backend.create(event.volume_id, parameters, context)
+        now = self._clock.now()
+        return _success(
+            events.Volume(
+                volume_id=event.volume_id,
+                size_bytes=facts.size_bytes,
+                format=facts.format,
+                provisioning=facts.provisioning,
+                created_at=now,
+                updated_at=now,
+                name=parameters.name,
+                description=parameters.description,
+                metadata=parameters.metadata,
+                project_id=event.requested_by.project_id,
+                user_id=event.requested_by.user_id,
+            )
+        )
+
+    def _check_choices(self, parameters: events.CreateParameters) -> None:
+        for name, wanted, offered in (
+            ('format', parameters.format, self._backend.formats),
+            (
+                'provisioning',
+                parameters.provisioning,
+                self._backend.provisionings,
+            ),
+        ):
+            if wanted is not None and wanted not in offered:
+                raise exceptions.EventRejected(
+                    f'This data centre offers no {name} "{wanted}", only '
+                    f'{_listing(offered)}.'
+                )
+
+    def _delete(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        volume_id = claim.event.volume_id
+        if claim.volume is not None and claim.volume.attached_to:
+            raise exceptions.EventRejected(
+                f'Volume {volume_id} is in use by '
+                f'{_listing(claim.volume.attached_to)}: detach it first.'
+            )
+        # Also without a record: the storage may hold what a failed create
+        # could not take back, and the owner wants it gone.
+        self._backend.delete(volume_id, context)
+        return model.Outcome(
+            state=State.SUCCESS,
+            change=model.RemoveVolume(volume_id=volume_id),
+        )
+
+    def _extend(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        parameters = claim.event.parameters
+        if not isinstance(parameters, events.ExtendParameters):
+            raise TypeError(parameters)
+        volume = _existing(claim)
+        grow_bytes = parameters.size_bytes - volume.size_bytes
+        if grow_bytes < 0:
+            raise exceptions.EventRejected(
+                f'Volume {volume.volume_id} has '
+                f'{size_text(volume.size_bytes)} and cannot shrink to '
+                f'{size_text(parameters.size_bytes)}.'
+            )
+        if grow_bytes == 0:
+            return _success(volume)
+        if volume.attached_to and volume.format is Format.QCOW2:
+            # The hypervisor holds the image's lock, and is the one to grow
+            # it.
+            raise exceptions.EventRejected(
+                f'Volume {volume.volume_id} is a qcow2 image in use by '
+                f'{_listing(volume.attached_to)}: detach it to extend it.'
+            )
+        with self._room.reserve(grow_bytes, volume.provisioning):
+            facts = self._backend.extend(
+                volume.volume_id, parameters.size_bytes, context
+            )
+        return _success(
+            dataclasses.replace(
+                volume,
+                size_bytes=facts.size_bytes,
+                updated_at=self._clock.now(),
+            )
+        )
+
+    def _connect(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        parameters = claim.event.parameters
+        if not isinstance(parameters, events.ConnectParameters):
+            raise TypeError(parameters)
+        volume = _existing(claim)
+        hosts = {*volume.attached_to, parameters.host}
+        attached = dataclasses.replace(
+            volume,
+            attached_to=tuple(sorted(hosts)),
+            updated_at=self._clock.now(),
+        )
+        context.begin_commit()
+        self._exporter.connect(volume, parameters)
+        return _success(attached)
+
+    def _disconnect(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        parameters = claim.event.parameters
+        if not isinstance(parameters, events.DisconnectParameters):
+            raise TypeError(parameters)
+        volume = claim.volume
+        if volume is None:
+            return model.Outcome(state=State.SUCCESS)
+        leaving = (
+            volume.attached_to
+            if parameters.host is None
+            else (parameters.host,)
+        )
+        context.begin_commit()
+        for host in leaving:
+            self._exporter.disconnect(volume, host)
+        return _success(
+            dataclasses.replace(
+                volume,
+                attached_to=tuple(
+                    host for host in volume.attached_to if host not in leaving
+                ),
+                updated_at=self._clock.now(),
+            )
+        )
+
+
+def size_text(size_bytes: int) -> str:
+    """Write a size for people, exact where it is whole GiB."""
+    if size_bytes % GIB == 0:
+        return f'{size_bytes // GIB} GiB'
+    return f'{size_bytes / GIB:.2f} GiB ({size_bytes} bytes)'
+
+
+def _existing(claim: model.Claim) -> events.Volume:
+    if claim.volume is None:
+        raise exceptions.EventRejected(
+            f'The data centre has no volume {claim.event.volume_id}.'
+        )
+    return claim.volume
+
+
+def _success(volume: events.Volume) -> model.Outcome:
+    return model.Outcome(
+        state=State.SUCCESS,
+        change=model.PutVolume(volume=volume),
+        result={
+            'size_bytes': volume.size_bytes,
+            'format': volume.format.value,
+            'provisioning': volume.provisioning.value,
+            'attached_to': list(volume.attached_to),
+        },
+    )
+
+
+def _failed(reason: Reason, message: str, signal: model.Signal) -> Ended:
+    return Ended(
+        outcome=model.Outcome(
+            state=State.FAILED, reason=reason, message=message
+        ),
+        signal=signal,
+    )
+
+
+def _listing(names: Iterable[str]) -> str:
+    return ', '.join(sorted(names)) or 'nothing'

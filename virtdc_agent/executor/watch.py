@@ -1,0 +1,172 @@
+"""Looks after what runs: deadlines, progress, cancellation, leases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import logging
+import threading
+
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent import model
+from virtdc_agent.executor.operation import RunningOperation
+from virtdc_agent.executor.operation import Withdrawal
+
+LOG = logging.getLogger(__name__)
+
+HEARTBEAT_S = 8.0
+"""An operation that says nothing new is reported again so often: with the
+progress interval added, never more than 10 s pass without a sign of life."""
+
+
+@dataclasses.dataclass(slots=True)
+class _Watched:
+    operation: RunningOperation
+    reported: model.Progress
+    reported_at: float
+
+
+class Watch:
+    """One thread for all running operations.
+
+    It wakes at the next deadline, and while operations run that are older
+    than ``progress_interval_s`` at every such interval. What takes longer
+    than a moment it hands on.
+
+    :param give_up: ends an event whose operation does not stop; called in
+        this thread, and must not block.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: interfaces.Journal,
+        clock: interfaces.Clock,
+        give_up: Callable[[RunningOperation], None],
+        progress_interval_s: float,
+        lease_s: float,
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._give_up = give_up
+        self._interval_s = progress_interval_s
+        self._renewal_s = lease_s / 3
+        self._changed = threading.Condition()
+        self._watched: dict[int, _Watched] = {}
+        self._stopped = False
+        self._renewed_at = clock.monotonic()
+        self._thread = threading.Thread(
+            target=self._run, name='watch', daemon=True
+        )
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and wait for it."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def add(self, operation: RunningOperation) -> None:
+        """Look after an operation from now on."""
+        with self._changed:
+            first = not self._watched
+            self._watched[id(operation)] = _Watched(
+                operation=operation,
+                reported=operation.progress,
+                reported_at=operation.started,
+            )
+            # All have the same time, so no later one is due before the
+            # first: the thread need not be told of it.
+            if first:
+                self._changed.notify_all()
+
+    def remove(self, operation: RunningOperation) -> None:
+        """Look after it no longer. It may be gone already."""
+        with self._changed:
+            self._watched.pop(id(operation), None)
+
+    def withdraw_all(self, withdrawal: Withdrawal) -> None:
+        """Ask everything that runs to stop."""
+        with self._changed:
+            operations = [item.operation for item in self._watched.values()]
+        for operation in operations:
+            operation.withdraw(withdrawal)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._stopped:
+                    self._clock.wait(self._changed, self._next_s())
+                if self._stopped:
+                    return
+                watched = list(self._watched.values())
+            try:
+                self._look(watched)
+            except exceptions.JournalUnavailable as exc:
+                # What is missed now is made up for at the next tick; the
+                # workers say that the journal is away.
+                LOG.debug('Watch skipped a tick: %s', exc)
+            except Exception:
+                LOG.exception('Unexpected error while watching operations')
+
+    def _next_s(self) -> float | None:
+        """Return seconds until there is something to do; lock held."""
+        if not self._watched:
+            return None
+        now = self._clock.monotonic()
+        deadline = min(
+            item.operation.deadline for item in self._watched.values()
+        )
+        return max(0.001, min(self._interval_s, deadline - now))
+
+    def _look(self, watched: list[_Watched]) -> None:
+        now = self._clock.monotonic()
+        for item in watched:
+            if now >= item.operation.deadline:
+                self._expire(item.operation)
+        old = [
+            item
+            for item in watched
+            if now - item.operation.started >= self._interval_s
+            and now < item.operation.deadline
+        ]
+        if not old:
+            return
+        for item in old:
+            self._report(item, now)
+        running = {item.operation.event_id: item.operation for item in old}
+        claims = [item.operation.claim for item in old]
+        for claim in self._journal.get_cancelled(claims):
+            running[claim.event.event_id].withdraw(Withdrawal.CANCELLED)
+        if now - self._renewed_at >= self._renewal_s:
+            self._renewed_at = now
+            for claim in self._journal.renew(claims):
+                running[claim.event.event_id].withdraw(Withdrawal.LEASE_LOST)
+
+    def _expire(self, operation: RunningOperation) -> None:
+        self.remove(operation)
+        operation.withdraw(Withdrawal.TIMEOUT)
+        if operation.take_end():
+            self._give_up(operation)
+
+    def _report(self, item: _Watched, now: float) -> None:
+        progress = item.operation.progress
+        moved = (
+            progress.percent != item.reported.percent
+            or progress.phase != item.reported.phase
+        )
+        since_s = now - item.reported_at
+        if not (moved and since_s >= self._interval_s) and (
+            since_s < HEARTBEAT_S
+        ):
+            return
+        item.reported, item.reported_at = progress, now
+        try:
+            self._journal.record_progress(item.operation.claim, progress)
+        except exceptions.LeaseLost:
+            pass  # It has just ended, or is about to learn why not.

@@ -1,0 +1,65 @@
+"""Accepts events: what is answered here is in the journal."""
+
+from __future__ import annotations
+
+import logging
+
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent.contract import codec
+from virtdc_agent.contract.events import Event
+from virtdc_agent.contract.events import Transition
+
+LOG = logging.getLogger(__name__)
+
+
+class Intake:
+    """The one way into the journal, for both sides.
+
+    Safe from any thread.
+
+    :param max_waiting: with so many events waiting no more are accepted.
+    """
+
+    def __init__(
+        self, journal: interfaces.Journal, *, max_waiting: int
+    ) -> None:
+        self._journal = journal
+        self._max_waiting = max_waiting
+
+    def receive(self, envelope: object) -> Transition:
+        """Accept an event as it came over the bus.
+
+        :raises ContractError: it is not an event that can be understood.
+        :raises EventConflict: its id belongs to another event.
+        :raises JournalUnavailable: it cannot be kept now.
+        """
+        return self.submit(codec.decode(envelope, Event))
+
+    def submit(self, event: Event) -> Transition:
+        """Accept an event; return its latest transition once it is durable.
+
+        The same event again is the same event.
+
+        :raises EventConflict: its id belongs to another event.
+        :raises JournalUnavailable: it cannot be kept now; nothing of it is.
+        """
+        if self._journal.count().waiting >= self._max_waiting:
+            known = self._journal.get_latest([event.event_id])
+            if event.event_id not in known:
+                raise exceptions.JournalUnavailable(
+                    f'{self._max_waiting} events are waiting already, and '
+                    'the data centre takes no more: ask again later.'
+                )
+        transition = self._journal.append(event)
+        LOG.debug(
+            'Accepted event %s: %s of volume %s',
+            event.event_id,
+            event.operation,
+            event.volume_id,
+        )
+        return transition
+
+    def cancel(self, event_id: str) -> Transition:
+        """Withdraw an event; see ``Journal.cancel``."""
+        return self._journal.cancel(event_id)

@@ -1,0 +1,80 @@
+"""Connections to the journal's database, and what its errors mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+from typing import Any
+
+from oslo_db import exception as db_exception
+from oslo_db.sqlalchemy import engines
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from virtdc_agent import exceptions
+
+BUSY_TIMEOUT_S = 10.0
+
+
+def make_engine(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Any:
+    """Return an engine for the journal.
+
+    A commit is on disk when it returns.
+
+    :param busy_timeout_s: how long another process's lock is waited for.
+    :raises JournalUnavailable: the database cannot be opened.
+    """
+    with translated(url):
+        engine = engines.create_engine(url, max_retries=0)
+        if engine.dialect.name == 'sqlite':
+            _prepare_sqlite(engine, busy_timeout_s)
+        return engine
+
+
+@contextlib.contextmanager
+def translated(url: object) -> Iterator[None]:
+    """Raise ``JournalUnavailable`` for whatever the database says."""
+    try:
+        yield
+    except (db_exception.DBError, sa.exc.SQLAlchemyError) as exc:
+        shown = sa.make_url(str(url)).render_as_string(hide_password=True)
+        raise exceptions.JournalUnavailable(
+            f'the journal {shown} does not answer as it should '
+            f'({_first_line(exc)}).'
+        ) from exc
+
+
+@contextlib.contextmanager
+def writing(connection: Any) -> Iterator[None]:
+    """Begin a transaction that writes; commit it at the end.
+
+    On SQLite it takes the write lock at once: to take it later, after it has
+    read, can fail half-way.
+    """
+    immediate = connection.dialect.name == 'sqlite'
+    if immediate:
+        # oslo.db begins every transaction on SQLite itself, deferred, unless
+        # this mark says that it has begun; it takes the mark away at the end.
+        connection.info['in_transaction'] = True
+    with connection.begin():
+        if immediate:
+            connection.exec_driver_sql('BEGIN IMMEDIATE')
+        yield
+
+
+def _first_line(exc: Exception) -> str:
+    cause = exc.__cause__ or exc
+    original = getattr(cause, 'orig', None) or cause
+    return str(original).strip().splitlines()[0] if str(original) else 'error'
+
+
+def _prepare_sqlite(engine: Any, busy_timeout_s: float) -> None:
+    @event.listens_for(engine, 'connect')
+    def on_connect(connection: Any, record: Any) -> None:
+        # A write-ahead log lets readers go on beside the writer; FULL has
+        # every commit on disk before it returns, which NORMAL has not.
+        connection.execute(
+            f'PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}'
+        )
+        connection.execute('PRAGMA journal_mode = WAL')
+        connection.execute('PRAGMA synchronous = FULL')

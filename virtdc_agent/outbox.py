@@ -1,0 +1,149 @@
+"""Puts what the journal holds on the bus, in its order, at least once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent.contract.events import Announcement
+from virtdc_agent.contract.events import Origin
+from virtdc_agent.contract.events import State
+from virtdc_agent.contract.events import Transition
+
+LOG = logging.getLogger(__name__)
+
+
+class Outbox:
+    """One thread from the journal to the bus.
+
+    It sends every transition after the last one noted as sent, in order of
+    sequence, each only when the one before was confirmed, and then notes how
+    far it is. A crash in between sends some again, never skips one.
+
+    :param retry_interval_s: pause after the bus or the journal refused, and
+        between looks for what other agents wrote.
+    :param batch: most messages between two notes.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: interfaces.Journal,
+        publisher: interfaces.Publisher,
+        clock: interfaces.Clock,
+        retry_interval_s: float,
+        batch: int,
+    ) -> None:
+        self._journal = journal
+        self._publisher = publisher
+        self._clock = clock
+        self._retry_interval_s = retry_interval_s
+        self._batch = batch
+        self._changed = threading.Condition()
+        self._hinted = True
+        self._stopped = False
+        self._refused = False
+        self._thread = threading.Thread(
+            target=self._run, name='outbox', daemon=True
+        )
+        journal.subscribe(self._hint)
+
+    def start(self) -> None:
+        """Start sending."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Send what is there, if the bus takes it in time, and end."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._thread.join(timeout_s)
+
+    def _hint(self) -> None:
+        with self._changed:
+            self._hinted = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._hinted = False
+                stopping = self._stopped
+            more = self._try_flush()
+            if stopping:
+                return
+            with self._changed:
+                if not more and not self._hinted and not self._stopped:
+                    self._clock.wait(self._changed, self._retry_interval_s)
+
+    def _try_flush(self) -> bool:
+        """Send all there is; return whether to go on without a pause."""
+        try:
+            while self._flush():
+                pass
+        except (
+            exceptions.PublishFailed,
+            exceptions.JournalUnavailable,
+        ) as exc:
+            if not self._refused:
+                LOG.warning(
+                    'States are not told for now: %s Nothing is lost; '
+                    'trying again every %g s.',
+                    exc,
+                    self._retry_interval_s,
+                )
+            self._refused = True
+            self._pause()
+            return True
+        except Exception:
+            LOG.exception('Unexpected error while telling states')
+            self._pause()
+            return True
+        if self._refused:
+            LOG.info('States are told again.')
+            self._refused = False
+        return False
+
+    def _pause(self) -> None:
+        """Let time pass whatever is hinted at, unless stopped."""
+        until = self._clock.monotonic() + self._retry_interval_s
+        with self._changed:
+            while not self._stopped:
+                remaining_s = until - self._clock.monotonic()
+                if remaining_s <= 0:
+                    return
+                self._clock.wait(self._changed, remaining_s)
+
+    def _flush(self) -> bool:
+        """Send one batch; return whether there may be more."""
+        published = self._journal.get_published()
+        changes = self._journal.get_changes(published, self._batch)
+        sent = published
+        try:
+            for transition in changes.transitions:
+                self._send(transition)
+                sent = transition.sequence
+        finally:
+            if sent > published:
+                self._journal.mark_published(sent)
+        return len(changes.transitions) == self._batch
+
+    def _send(self, transition: Transition) -> None:
+        first = transition.state is State.WAITING and transition.attempt == 0
+        if first and transition.origin is Origin.PLATFORM:
+            self._publisher.publish(announcement_of(transition))
+        self._publisher.publish(transition)
+
+
+def announcement_of(transition: Transition) -> Announcement:
+    """Return the first message of the event that has this transition."""
+    return Announcement(
+        event_id=transition.event_id,
+        operation=transition.operation,
+        volume_id=transition.volume_id,
+        origin=transition.origin,
+        sequence=transition.sequence,
+        occurred_at=transition.occurred_at,
+    )
