@@ -1,0 +1,250 @@
+"""The one synchronous API to the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
+import dataclasses
+from typing import cast, TypeVar
+
+from cinder_virtdc.caller import Caller
+from cinder_virtdc.clock import Clock
+from cinder_virtdc import exceptions
+from virtdc_agent.contract import codec
+from virtdc_agent.contract.errors import ContractError
+from virtdc_agent.contract.errors import MalformedMessage
+from virtdc_agent.contract.events import Capacity
+from virtdc_agent.contract.events import Event
+from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import Volume
+from virtdc_agent.contract.fields import Reader
+from virtdc_agent.contract import rpc
+from virtdc_agent.contract.rpc import ErrorCode
+
+MAX_SEQUENCE = 2**63 - 1
+
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 1.0
+
+Answer = Mapping[str, object]
+T = TypeVar('T')
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """A page of the agent's history.
+
+    :param transitions: in order of ``sequence``.
+    :param oldest: the first sequence that is still kept; 0 if there is none.
+    :param last: the latest sequence of all; 0 if there is none.
+    """
+
+    transitions: Sequence[Transition]
+    oldest: int
+    last: int
+
+
+class AgentClient:
+    """Asks the agent, and turns what it answers into values or exceptions.
+
+    Safe from any thread. Every method may raise the three errors below.
+
+    :param submit_timeout_s: how long ``submit`` asks again.
+    :param rpc_timeout_s: how long one question waits for its answer.
+    :raises AgentUnreachable: no answer came in time.
+    :raises AgentRefused: the agent refused; nothing was done.
+    :raises ContractMismatch: the two sides do not understand each other.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        *,
+        clock: Clock,
+        submit_timeout_s: float,
+        rpc_timeout_s: float,
+    ) -> None:
+        self._caller = caller
+        self._clock = clock
+        self._submit_timeout_s = submit_timeout_s
+        self._rpc_timeout_s = rpc_timeout_s
+
+    def submit(self, event: Event) -> Transition:
+        """Hand over an event; return its latest transition.
+
+        When this returns, the event is durable at the agent. It asks again,
+        with the same id, until it is answered or its time is over; an event
+        asked for twice is one event.
+
+        :raises AgentUnreachable: no answer came; that the event was taken
+            all the same cannot be ruled out.
+        """
+        arguments = {'event': codec.encode(event)}
+        return self._insist(
+            lambda timeout_s: self._get(
+                'submit', arguments, _item_of(Transition), timeout_s
+            )
+        )
+
+    def await_agent(self) -> Capacity:
+        """Return the capacity, asking again as long as ``submit`` does.
+
+        For the start, when the agent may be starting too.
+        """
+        return self._insist(
+            lambda timeout_s: self._get(
+                'get_capacity', {}, _item_of(Capacity), timeout_s
+            )
+        )
+
+    def get_capacity(self) -> Capacity:
+        """Return what the agent is, and what its storage can hold."""
+        return self._get('get_capacity', {}, _item_of(Capacity))
+
+    def get_events(
+        self, event_ids: Collection[str]
+    ) -> Mapping[str, Transition]:
+        """Return the latest transitions of events, however many.
+
+        Events that the agent does not know are left out.
+        """
+        ids = list(event_ids)
+        found: dict[str, Transition] = {}
+        for start in range(0, len(ids), rpc.MAX_IDS):
+            transitions = self._get(
+                'get_events',
+                {'event_ids': ids[start : start + rpc.MAX_IDS]},
+                _items_of(Transition),
+            )
+            found.update((one.event_id, one) for one in transitions)
+        return found
+
+    def get_changes(self, after: int, limit: int = rpc.MAX_PAGE) -> Changes:
+        """Return up to ``limit`` transitions that follow a sequence."""
+
+        def changes(answer: Answer) -> Changes:
+            return Changes(
+                transitions=_items_of(Transition)(answer),
+                oldest=_sequence(answer, 'oldest'),
+                last=_sequence(answer, 'last'),
+            )
+
+        return self._get(
+            'get_changes', {'after': after, 'limit': limit}, changes
+        )
+
+    def cancel(self, event_id: str) -> Transition:
+        """Withdraw an event; return its latest transition.
+
+        One that has ended stays as it is; a running one may still succeed.
+        """
+        return self._get(
+            'cancel', {'event_id': event_id}, _item_of(Transition)
+        )
+
+    def get_volumes(self) -> Iterator[Volume]:
+        """Yield all volumes of the data centre, page by page."""
+
+        def page(answer: Answer) -> tuple[Sequence[Volume], str | None]:
+            reader = Reader(answer, 'answer')
+            following = (
+                reader.identifier('next') if reader.has('next') else None
+            )
+            return _items_of(Volume)(answer), following
+
+        marker: str | None = None
+        while True:
+            volumes, marker = self._get(
+                'get_volumes', {'marker': marker, 'limit': rpc.MAX_PAGE}, page
+            )
+            yield from volumes
+            if marker is None:
+                return
+
+    def get_connection(self, volume_id: str, host: str) -> dict[str, object]:
+        """Return what a connected host must know to use a volume.
+
+        It may hold secrets: it goes to the host alone, and into no log.
+        """
+        return self._get(
+            'get_connection',
+            {'volume_id': volume_id, 'host': host},
+            lambda answer: Reader(answer, 'answer').json('connection'),
+        )
+
+    def _insist(self, ask: Callable[[float], T]) -> T:
+        """Ask until it is answered, each time for a while, then give up."""
+        deadline = self._clock.monotonic() + self._submit_timeout_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            remaining_s = deadline - self._clock.monotonic()
+            try:
+                return ask(min(self._rpc_timeout_s, max(remaining_s, 0.1)))
+            except exceptions.AgentUnreachable:
+                pass_over = self._clock.monotonic() + pause_s >= deadline
+                if pass_over:
+                    raise
+            except exceptions.AgentRefused as exc:
+                pass_over = self._clock.monotonic() + pause_s >= deadline
+                if exc.code is not ErrorCode.UNAVAILABLE or pass_over:
+                    raise
+            self._clock.pause(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _get(
+        self,
+        method: str,
+        arguments: Mapping[str, object],
+        read: Callable[[Answer], T],
+        timeout_s: float | None = None,
+    ) -> T:
+        answer = self._caller.call(
+            method, arguments, timeout_s or self._rpc_timeout_s
+        )
+        with _understood(method):
+            refusal = rpc.Refusal.from_answer(answer)
+            if refusal is None:
+                return read(cast(Answer, answer))
+        if refusal.code is ErrorCode.UNSUPPORTED_VERSION:
+            raise exceptions.ContractMismatch(refusal.message)
+        raise exceptions.AgentRefused(
+            refusal.code, refusal.message, refusal.field
+        )
+
+
+@contextlib.contextmanager
+def _understood(method: str) -> Iterator[None]:
+    try:
+        yield
+    except ContractError as exc:
+        raise exceptions.ContractMismatch(
+            f'The agent answered {method} with something that is not '
+            f'understood here: {exc}. Upgrade the older side.'
+        ) from exc
+
+
+def _item_of(kind: type[T]) -> Callable[[Answer], T]:
+    """Return a reader of answers that hold one value."""
+    return lambda answer: codec.decode(answer.get('item'), kind)
+
+
+def _items_of(kind: type[T]) -> Callable[[Answer], Sequence[T]]:
+    """Return a reader of answers that hold several values."""
+
+    def read(answer: Answer) -> Sequence[T]:
+        items = answer.get('items')
+        if not isinstance(items, list):
+            raise MalformedMessage('answer.items', 'must be a list')
+        return [codec.decode(envelope, kind) for envelope in items]
+
+    return read
+
+
+def _sequence(answer: Answer, name: str) -> int:
+    return Reader(answer, 'answer').integer(
+        name, minimum=0, maximum=MAX_SEQUENCE
+    )

@@ -1,0 +1,72 @@
+"""``cinder-virtdc-listener``: shows events of the data centre in Cinder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+
+from oslo_config import cfg
+from oslo_log import log
+from oslo_service import backend
+from pbr import version
+
+from cinder_virtdc import exceptions
+from cinder_virtdc import opts
+
+LOG = logging.getLogger(__name__)
+
+EXIT_CONFIG = 78
+"""As sysexits.h's EX_CONFIG: starting again changes nothing."""
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; a second one ends it at once."""
+    # Native threads, said before the first import of oslo.messaging, which
+    # would choose eventlet.
+    backend.init_backend(backend.BackendType.THREADING)
+    from cinder_virtdc import listener
+
+    # The global object, because oslo.messaging looks for some of its own
+    # options there; all our parts are given it.
+    conf = cfg.CONF
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: object) -> None:
+        if stop.is_set():
+            os._exit(1)
+        stop.set()
+
+    try:
+        _configure(conf, sys.argv[1:])
+        signal.signal(signal.SIGTERM, on_signal)
+        signal.signal(signal.SIGINT, on_signal)
+        service = listener.Listener(conf)
+    except (cfg.Error, exceptions.ConfigInvalid) as exc:
+        LOG.error('The listener cannot start: %s', exc)
+        print(f'cinder-virtdc-listener: {exc}', file=sys.stderr)
+        return EXIT_CONFIG
+    service.start()
+    stop.wait()
+    service.stop()
+    return 0
+
+
+def _configure(conf: cfg.ConfigOpts, arguments: list[str]) -> None:
+    log.register_options(conf)
+    opts.register_listener_opts(conf)
+    conf(
+        arguments,
+        project='cinder-virtdc',
+        prog='cinder-virtdc-listener',
+        version=version.VersionInfo('virtdc').version_string(),
+        description="Shows on Cinder's volumes what becomes of their events "
+        'in a virtualization data centre, and keeps the two in step.',
+    )
+    log.setup(conf, 'cinder-virtdc-listener')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

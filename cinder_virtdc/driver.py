@@ -1,0 +1,310 @@
+"""The Cinder driver: volumes of a virtualization data centre, by events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import contextlib
+import datetime
+from typing import Any
+import uuid
+
+from cinder import exception
+from cinder import interface
+from cinder import monkey_patch
+from cinder.volume import configuration
+from cinder.volume import driver
+from oslo_config import cfg
+from oslo_context import context as request_context
+from oslo_log import log as logging
+
+from cinder_virtdc import exceptions
+from cinder_virtdc import opts
+from cinder_virtdc import session
+from cinder_virtdc import translate
+from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Format
+from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract.events import Provisioning
+
+LOG = logging.getLogger(__name__)
+
+CONF = cfg.CONF
+CONF.register_opts(opts.DRIVER_OPTS, group=configuration.SHARED_CONF_GROUP)
+
+NEEDED = frozenset(
+    {
+        Operation.CREATE,
+        Operation.DELETE,
+        Operation.CONNECT,
+        Operation.DISCONNECT,
+    }
+)
+"""What a data centre must be able to do to be a backend of Cinder."""
+
+
+@interface.volumedriver
+class VirtDCDriver(driver.VolumeDriver):
+    """Has volumes made and changed by the agent of a data centre.
+
+    Every change is an event. A method returns when its event has succeeded,
+    and raises the agent's sentence when it has failed.
+
+    Version history:
+
+    .. code-block:: none
+
+        1.0.0 - create, delete, extend, attach and detach volumes
+
+    """
+
+    VERSION = '1.0.0'
+    CI_WIKI_NAME = 'VirtDC_CI'
+    # The agent keeps the order of what happens to one volume, whichever
+    # process asks for it; nothing is locked here.
+    SUPPORTS_ACTIVE_ACTIVE = True
+
+    def __init__(
+        self,
+        *args: Any,
+        connect: Callable[
+            [cfg.ConfigOpts, session.Settings], session.Session
+        ] = session.connect,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.configuration.append_config_values(opts.DRIVER_OPTS)
+        # Not before do_setup: this process may fork in between.
+        self._connect = connect
+        self._session: session.Session | None = None
+        self._capacity: events.Capacity | None = None
+        self._is_down = False
+        self._to_be_filled: set[str] = set()
+
+    @staticmethod
+    def get_driver_options() -> list[cfg.Opt]:
+        """Return the options of a section that uses this driver."""
+        return list(opts.DRIVER_OPTS)
+
+    def do_setup(self, context: Any) -> None:
+        """Open the session; repeated by Cinder after a failed start."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+        with _cinder_errors():
+            self._session = self._connect(CONF, self._settings())
+
+    def check_for_setup_error(self) -> None:
+        """Refuse to start without an agent that can do what is needed."""
+        with _cinder_errors():
+            capacity = self._open_session.client.await_agent()
+        missing = NEEDED - capacity.operations
+        if missing:
+            raise exception.VolumeBackendAPIException(
+                message=f'The storage {capacity.backend} of agent '
+                f'{capacity.agent} cannot {", ".join(sorted(missing))}: '
+                'configure another backend at the agent.'
+            )
+        self._capacity = capacity
+        LOG.info(
+            'Agent %s answers: storage %s, exported by %s.',
+            capacity.agent,
+            capacity.backend,
+            capacity.exporter,
+        )
+
+    def _update_volume_stats(self) -> None:
+        """Ask how much room there is; none while nobody answers."""
+        self._stats = {
+            **self._current_stats(),
+            'volume_backend_name': (
+                self.configuration.safe_get('volume_backend_name') or 'VirtDC'
+            ),
+            'vendor_name': 'VirtDC',
+            'driver_version': self.VERSION,
+            'filter_function': self.get_filter_function(),
+            'goodness_function': self.get_goodness_function(),
+        }
+
+    def create_volume(self, volume: Any) -> None:
+        """Have a volume made; return when it is there."""
+        to_be_filled = volume.id in self._to_be_filled
+        self._to_be_filled.discard(volume.id)
+        with _cinder_errors():
+            self._run(
+                volume,
+                translate.create_parameters(volume, to_be_filled=to_be_filled),
+            )
+
+    def clone_image(
+        self,
+        context: Any,
+        volume: Any,
+        image_location: Any,
+        image_meta: Any,
+        image_service: Any,
+    ) -> tuple[None, bool]:
+        """Leave it to Cinder to copy the image, and remember that it will.
+
+        If Cinder dies before that, the volume that the data centre made is
+        not yet what its owner asked for.
+        """
+        self._to_be_filled.add(volume.id)
+        return None, False
+
+    def create_volume_from_backup(self, volume: Any, backup: Any) -> None:
+        """Leave it to Cinder to restore, and remember that it will."""
+        self._to_be_filled.add(volume.id)
+        super().create_volume_from_backup(volume, backup)
+
+    def delete_volume(self, volume: Any) -> None:
+        """Have a volume removed; one that is gone counts as removed."""
+        if volume.status == 'creating' and volume.host is None:
+            # Cinder cleans up after a create that failed, while it sends
+            # the volume to be scheduled again. A failed create leaves
+            # nothing; an event now could meet, and undo, the next create,
+            # and would hide from the user why the first one failed.
+            LOG.debug('Nothing is left of the failed create: %s', volume.id)
+            return
+        with _cinder_errors(rejected=exception.VolumeIsBusy):
+            self._run(volume, events.DeleteParameters())
+
+    def extend_volume(self, volume: Any, new_size: int) -> None:
+        """Have a volume grown to ``new_size`` GiB."""
+        with _cinder_errors(failed=exception.ExtendVolumeError):
+            self._run(
+                volume,
+                events.ExtendParameters(size_bytes=new_size * translate.GIB),
+            )
+
+    def ensure_export(self, context: Any, volume: Any) -> None:
+        """Do nothing: the agent remembers its attachments."""
+
+    def create_export(self, context: Any, volume: Any, connector: Any) -> None:
+        """Do nothing: a volume is exported to a host as it connects."""
+
+    def remove_export(self, context: Any, volume: Any) -> None:
+        """Do nothing: see ``terminate_connection``."""
+
+    def initialize_connection(
+        self, volume: Any, connector: Mapping[str, Any], **kwargs: Any
+    ) -> dict[str, Any]:
+        """Let a host reach a volume; return how."""
+        with _cinder_errors():
+            parameters = translate.connect_parameters(connector)
+            self._run(volume, parameters)
+            connection = self._open_session.client.get_connection(
+                volume.name_id, parameters.host
+            )
+        if connection.get('driver_volume_type') == 'nfs':
+            # os-brick, when Cinder itself copies, looks for it here.
+            connection['mount_point_base'] = (
+                self.configuration.virtdc_mount_point_base
+            )
+        return connection
+
+    def terminate_connection(
+        self,
+        volume: Any,
+        connector: Mapping[str, Any] | None,
+        **kwargs: Any,
+    ) -> None:
+        """Let a host no longer reach a volume; without one, no host."""
+        with _cinder_errors():
+            host = translate.host_of(connector) if connector else None
+            self._run(volume, events.DisconnectParameters(host=host))
+
+    @property
+    def _open_session(self) -> session.Session:
+        if self._session is None:
+            raise exceptions.AgentUnreachable(
+                'The driver is not set up: see the log of cinder-volume.'
+            )
+        return self._session
+
+    def _settings(self) -> session.Settings:
+        url = self.configuration.virtdc_transport_url
+        if not url:
+            raise exceptions.ConfigInvalid(
+                'virtdc_transport_url is not set: name the message bus of '
+                'the data centre, as rabbit://user:password@host:5672/virtdc.'
+            )
+        eventlet = monkey_patch.is_patched()
+        return session.Settings(
+            transport_url=url,
+            topic=self.configuration.virtdc_topic,
+            notification_topic=self.configuration.virtdc_notification_topic,
+            submit_timeout_s=self.configuration.virtdc_submit_timeout_s,
+            rpc_timeout_s=self.configuration.virtdc_rpc_timeout_s,
+            operation_timeout_s=self.configuration.virtdc_operation_timeout_s,
+            poll_interval_s=self.configuration.virtdc_poll_interval_s,
+            # The same after a restart: the queue would be left behind.
+            pool=f'virtdc-driver.{self.host}',
+            executor='eventlet' if eventlet else 'threading',
+        )
+
+    def _run(self, volume: Any, parameters: events.Parameters) -> None:
+        context = request_context.get_current()
+        self._open_session.runner.run(
+            translate.event(
+                volume,
+                parameters,
+                event_id=str(uuid.uuid4()),
+                now=datetime.datetime.now(datetime.UTC),
+                request_id=context.request_id if context else '',
+            )
+        )
+
+    def _current_stats(self) -> dict[str, Any]:
+        try:
+            capacity = self._open_session.client.get_capacity()
+        except exceptions.VirtDCError as exc:
+            if not self._is_down:
+                LOG.warning('Nothing is scheduled to %s: %s', self.host, exc)
+            self._is_down = True
+            return translate.stats_when_down(self._capacity)
+        if self._is_down:
+            LOG.info('Agent %s answers again.', capacity.agent)
+        self._is_down = False
+        self._capacity = capacity
+        return translate.stats(capacity)
+
+    def _init_vendor_properties(self) -> tuple[dict[str, Any], str]:
+        """Describe the extra specs that a volume type may have."""
+        properties: dict[str, Any] = {}
+        for name, title, kind in (
+            (translate.FORMAT_SPEC, 'Format', Format),
+            (translate.PROVISIONING_SPEC, 'Provisioning', Provisioning),
+        ):
+            self._set_property(
+                properties,
+                name,
+                title,
+                f'{title} of the volume in the data centre.',
+                'string',
+                enum=[member.value for member in kind],
+            )
+        return properties, 'virtdc'
+
+
+@contextlib.contextmanager
+def _cinder_errors(
+    *,
+    failed: Callable[..., Exception] = exception.VolumeBackendAPIException,
+    rejected: Callable[..., Exception] | None = None,
+) -> Iterator[None]:
+    """Raise in Cinder's words what goes wrong, with our sentence.
+
+    :param failed: for all errors but those of the configuration.
+    :param rejected: for an event that was refused and changed nothing.
+    """
+    try:
+        yield
+    except exceptions.ConfigInvalid as exc:
+        raise exception.VolumeDriverException(message=str(exc)) from exc
+    except exceptions.OperationFailed as exc:
+        kind = rejected if rejected and exc.is_rejected else failed
+        raise kind(message=str(exc)) from exc
+    except exceptions.VirtDCError as exc:
+        raise failed(message=str(exc)) from exc

@@ -1,0 +1,104 @@
+"""What can go wrong on the cloud's side.
+
+::
+
+    VirtDCError
+    ├── AgentUnreachable     retry later: no answer, or no bus
+    ├── AgentRefused         the agent answered no; see its code
+    ├── ContractMismatch     never retry: upgrade the older side
+    ├── InvalidRequest       never retry: it cannot be put into an event
+    ├── OperationFailed      the event ended as failed, with a reason
+    ├── OperationTimeout     the event has not ended in time
+    ├── EventLost            the agent forgot an event that it had accepted
+    ├── ConfigInvalid        stop the process: names the option
+    └── CloudError           Cinder's API did not do it
+        ├── VolumeGone         never retry: there is no such volume
+        ├── NotNow             retry later: not in the volume's present status
+        ├── CloudForbids       the operator must grant a right
+        └── CloudUnavailable   retry later: no answer, or a fault of its own
+
+A message names the thing and the next step, and may be shown to a user.
+"""
+
+from __future__ import annotations
+
+from virtdc_agent.contract.events import Reason
+from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.rpc import ErrorCode
+
+
+class VirtDCError(Exception):
+    """The root of all errors of this package."""
+
+
+class AgentUnreachable(VirtDCError):
+    """The agent did not answer. What was asked may or may not be done."""
+
+
+class AgentRefused(VirtDCError):
+    """The agent answered, and nothing was done.
+
+    :param field: the field at fault, if the message was malformed.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, field: str = '') -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+
+class ContractMismatch(VirtDCError):
+    """The agent speaks another version of the contract."""
+
+
+class InvalidRequest(VirtDCError):
+    """What Cinder asks cannot be put into an event."""
+
+
+class OperationFailed(VirtDCError):
+    """An event ended as failed; the message is the agent's sentence."""
+
+    def __init__(self, transition: Transition) -> None:
+        super().__init__(
+            transition.message
+            or f'The data centre could not {transition.operation} volume '
+            f'{transition.volume_id} ({transition.reason}).'
+        )
+        self.transition = transition
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the request itself was at fault: nothing has changed."""
+        return self.transition.reason is Reason.REJECTED
+
+
+class OperationTimeout(VirtDCError):
+    """An event has not ended in the time the driver waits for one."""
+
+
+class EventLost(VirtDCError):
+    """The agent does not know an event that it had accepted."""
+
+
+class ConfigInvalid(VirtDCError):
+    """The configuration cannot work; names the option and what to do."""
+
+
+class CloudError(VirtDCError):
+    """Cinder's API did not do what was asked."""
+
+
+class VolumeGone(CloudError):
+    """Cinder has no such volume."""
+
+
+class NotNow(CloudError):
+    """Cinder refuses it in the volume's present status."""
+
+
+class CloudForbids(CloudError):
+    """The listener's credentials are not valid, or lack a right."""
+
+
+class CloudUnavailable(CloudError):
+    """Cinder's API does not answer, or broke."""

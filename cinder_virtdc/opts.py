@@ -1,0 +1,178 @@
+"""Every option of the driver and of the listener."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keystoneauth1 import loading
+from oslo_config import cfg
+
+from virtdc_agent.contract import topics
+
+CINDER_GROUP = 'cinder'
+LISTENER_GROUP = 'virtdc'
+
+DRIVER_OPTS = [
+    cfg.StrOpt(
+        'virtdc_transport_url',
+        secret=True,
+        help='Message bus of the data centre, as '
+        'rabbit://user:password@host:5672/virtdc. It needs a user and a '
+        "virtual host of its own: whoever may write to Cinder's bus may do "
+        'anything in the cloud. No default.',
+    ),
+    cfg.StrOpt(
+        'virtdc_topic',
+        default=topics.RPC_TOPIC,
+        help='Topic on which the agent answers, as [agent] topic there. Two '
+        'data centres on one virtual host need two.',
+    ),
+    cfg.StrOpt(
+        'virtdc_notification_topic',
+        default=topics.NOTIFICATION_TOPIC,
+        help='Topic on which the agent tells states, as [agent] '
+        'notification_topic there.',
+    ),
+    cfg.FloatOpt(
+        'virtdc_submit_timeout_s',
+        default=15.0,
+        min=1.0,
+        max=600.0,
+        help='For how many seconds an operation tries to hand itself to an '
+        'agent that does not answer, before it fails. The default outlasts '
+        'a restart of the agent. More keeps users waiting longer when it is '
+        'down for good.',
+    ),
+    cfg.FloatOpt(
+        'virtdc_rpc_timeout_s',
+        default=5.0,
+        min=0.5,
+        max=60.0,
+        help='How many seconds one question to the agent waits for its '
+        'answer before it is asked again.',
+    ),
+    cfg.FloatOpt(
+        'virtdc_operation_timeout_s',
+        default=3600.0,
+        min=1.0,
+        max=604800.0,
+        help='For how many seconds an operation that the agent has accepted '
+        'is waited for, waiting in its queue included. The agent has its '
+        'own deadline for each operation, so this ends only what no agent '
+        'takes up any more: an hour lets a long queue drain and an agent be '
+        'repaired. Less makes operations fail that would have succeeded.',
+    ),
+    cfg.FloatOpt(
+        'virtdc_poll_interval_s',
+        default=3.0,
+        min=0.1,
+        max=60.0,
+        help='Seconds between two questions, for all operations together, '
+        'about those whose end was not told: after so long a lost message '
+        'is noticed. Less costs more questions.',
+    ),
+    cfg.StrOpt(
+        'virtdc_mount_point_base',
+        default='$state_path/mnt',
+        help='Folder under which shares of the data centre are mounted on '
+        'this host while Cinder copies images.',
+    ),
+]
+
+LISTENER_OPTS = [
+    cfg.StrOpt(
+        'topic',
+        default=topics.RPC_TOPIC,
+        help='Topic on which the agent answers, as [agent] topic there.',
+    ),
+    cfg.StrOpt(
+        'notification_topic',
+        default=topics.NOTIFICATION_TOPIC,
+        help='Topic on which the agent tells states, as [agent] '
+        'notification_topic there.',
+    ),
+    cfg.FloatOpt(
+        'rpc_timeout_s',
+        default=10.0,
+        min=0.5,
+        max=300.0,
+        help='How many seconds one question to the agent waits for its '
+        'answer. Pages of 1000 entries are asked for.',
+    ),
+    cfg.FloatOpt(
+        'catch_up_interval_s',
+        default=10.0,
+        min=0.5,
+        max=3600.0,
+        help='Every so many seconds the agent is asked what has changed '
+        'since the last message. It bounds how long a lost message stays '
+        'unnoticed; it costs one small question.',
+    ),
+    cfg.FloatOpt(
+        'repair_interval_s',
+        default=15.0,
+        min=1.0,
+        max=3600.0,
+        help='Every so many seconds Cinder is asked for its volumes in '
+        'error, to set right those that the data centre has made all the '
+        'same.',
+    ),
+    cfg.FloatOpt(
+        'resync_interval_s',
+        default=300.0,
+        min=5.0,
+        max=86400.0,
+        help='Every so many seconds all volumes of both sides are compared. '
+        'It repairs what was changed behind the back of the listener; it '
+        "lists Cinder's volumes, 1000 a page.",
+    ),
+    cfg.ListOpt(
+        'hosts',
+        default=[],
+        help='The Cinder backends of this data centre, as host@backend, to '
+        'compare only their volumes. Empty compares all volumes of the '
+        'cloud, which is the same but slower where there are many others.',
+    ),
+    cfg.FloatOpt(
+        'write_min_interval_s',
+        default=1.0,
+        min=0.0,
+        max=60.0,
+        help='Fewest seconds between two writes of progress to one volume. '
+        'The end of an operation is written without this wait.',
+    ),
+    cfg.IntOpt(
+        'write_duty_percent',
+        default=50,
+        min=1,
+        max=100,
+        help="Share of the time that is spent writing to Cinder's API. The "
+        'rest is rest: the busier the API, the longer a write takes and the '
+        'longer the pause after it, so that showing states never keeps the '
+        'API from its own work. 100 writes without pauses.',
+    ),
+]
+
+
+def list_driver_opts() -> list[tuple[str, Sequence[cfg.Opt]]]:
+    """List the options of a backend's section for oslo-config-generator."""
+    return [('backend_defaults', DRIVER_OPTS)]
+
+
+def register_listener_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the listener's options known to ``conf``. Idempotent."""
+    conf.register_opts(LISTENER_OPTS, group=LISTENER_GROUP)
+    loading.register_session_conf_options(conf, CINDER_GROUP)
+    loading.register_auth_conf_options(conf, CINDER_GROUP)
+    loading.register_adapter_conf_options(conf, CINDER_GROUP)
+
+
+def list_listener_opts() -> list[tuple[str, Sequence[cfg.Opt]]]:
+    """List the listener's options for oslo-config-generator."""
+    credentials = [
+        *loading.get_session_conf_options(),
+        *loading.get_auth_common_conf_options(),
+        *loading.get_auth_plugin_conf_options('password'),
+        *loading.get_adapter_conf_options(include_deprecated=False),
+    ]
+    return [(LISTENER_GROUP, LISTENER_OPTS), (CINDER_GROUP, credentials)]

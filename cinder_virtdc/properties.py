@@ -1,0 +1,95 @@
+"""What a user sees of an event on a volume: Cinder's volume properties.
+
+Pure functions. The keys are the product's word to users, and to programs
+that read them; everything else in a volume's metadata is its owner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import datetime
+
+from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract.events import State
+from virtdc_agent.contract.events import Transition
+
+STATE = 'virtdc.state'
+OPERATION = 'virtdc.operation'
+PROGRESS = 'virtdc.progress'
+EVENT_ID = 'virtdc.event_id'
+UPDATED_AT = 'virtdc.updated_at'
+SEQUENCE = 'virtdc.sequence'
+REASON = 'virtdc.reason'
+MESSAGE = 'virtdc.message'
+
+FAILURE_KEYS = (REASON, MESSAGE)
+"""There only while the latest event of a volume is a failed one."""
+
+KEYS = frozenset(
+    {
+        STATE,
+        OPERATION,
+        PROGRESS,
+        EVENT_ID,
+        UPDATED_AT,
+        SEQUENCE,
+        *FAILURE_KEYS,
+    }
+)
+
+MAX_LENGTH = 255
+"""Of a value, in Cinder."""
+
+
+def properties_of(transition: Transition) -> dict[str, str]:
+    """Return what a volume is to show after a transition."""
+    shown = {
+        STATE: transition.state.value,
+        OPERATION: transition.operation.value,
+        PROGRESS: _progress(transition),
+        EVENT_ID: transition.event_id,
+        UPDATED_AT: _time(transition.occurred_at),
+        SEQUENCE: str(transition.sequence),
+    }
+    if transition.reason is not None:
+        shown[REASON] = transition.reason.value
+        shown[MESSAGE] = _shortened(transition.message)
+    return shown
+
+
+def sequence_of(shown: Mapping[str, str]) -> int:
+    """Return the sequence of what a volume shows; 0 if it shows none."""
+    text = shown.get(SEQUENCE, '')
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def ends_volume(transition: Transition) -> bool:
+    """Say whether nothing is left to show it on: the volume is removed."""
+    return (
+        transition.operation is Operation.DELETE
+        and transition.state is State.SUCCESS
+    )
+
+
+def _progress(transition: Transition) -> str:
+    """Write the progress for people.
+
+    Nothing is done of what waits. Of what runs without telling, the user
+    learns just that; a made-up figure would be worse.
+    """
+    if transition.progress is not None:
+        return f'{transition.progress} %'
+    return '0 %' if transition.state is State.WAITING else 'unknown'
+
+
+def _time(time: datetime.datetime) -> str:
+    return time.astimezone(datetime.UTC).strftime('%Y-%m-%dT%H:%M:%SZ')
+
+
+def _shortened(text: str) -> str:
+    # Cinder counts characters; some databases below it refuse what lies
+    # beyond the basic plane.
+    text = ''.join(c if ord(c) <= 0xFFFF else '\ufffd' for c in text)
+    if len(text) <= MAX_LENGTH:
+        return text
+    return text[: MAX_LENGTH - 1] + '…'

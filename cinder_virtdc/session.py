@@ -1,0 +1,126 @@
+"""Puts the driver's side together: bus, client, waiter, runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+
+from oslo_config import cfg
+import oslo_messaging
+
+from cinder_virtdc.caller import BusCaller
+from cinder_virtdc.client import AgentClient
+from cinder_virtdc.clock import SystemClock
+from cinder_virtdc import exceptions
+from cinder_virtdc.runner import EventRunner
+from cinder_virtdc.subscription import NotificationEndpoint
+from cinder_virtdc.subscription import Subscription
+from cinder_virtdc.waiter import Waiter
+from virtdc_agent.contract.events import Notification
+from virtdc_agent.contract.events import Transition
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a session needs; named as the driver's options are.
+
+    :param pool: name of the queue on which notifications wait.
+    :param executor: of oslo.messaging, ``eventlet`` or ``threading``.
+    """
+
+    transport_url: str
+    topic: str
+    notification_topic: str
+    submit_timeout_s: float
+    rpc_timeout_s: float
+    operation_timeout_s: float
+    poll_interval_s: float
+    pool: str
+    executor: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A working connection to one data centre."""
+
+    client: AgentClient
+    runner: EventRunner
+    close: Callable[[], None]
+
+
+def connect(conf: cfg.ConfigOpts, settings: Settings) -> Session:
+    """Open a session. To be called after a process has forked.
+
+    Does not wait for the broker or the agent.
+
+    :raises ConfigInvalid: the address of the bus cannot be understood.
+    """
+    calls, notifications = open_transports(
+        conf, settings.transport_url, option='virtdc_transport_url'
+    )
+    clock = SystemClock()
+    client = AgentClient(
+        BusCaller(calls, topic=settings.topic),
+        clock=clock,
+        submit_timeout_s=settings.submit_timeout_s,
+        rpc_timeout_s=settings.rpc_timeout_s,
+    )
+    waiter = Waiter(
+        client, clock=clock, poll_interval_s=settings.poll_interval_s
+    )
+
+    def take(notification: Notification) -> None:
+        if isinstance(notification, Transition):
+            waiter.offer(notification)
+
+    subscription = Subscription(
+        notifications,
+        topic=settings.notification_topic,
+        endpoint=NotificationEndpoint(take),
+        executor=settings.executor,
+        pool=settings.pool,
+    )
+    waiter.start()
+    subscription.start()
+
+    def close() -> None:
+        subscription.stop()
+        waiter.stop()
+
+    return Session(
+        client=client,
+        runner=EventRunner(
+            client,
+            waiter,
+            clock=clock,
+            operation_timeout_s=settings.operation_timeout_s,
+        ),
+        close=close,
+    )
+
+
+def open_transports(
+    conf: cfg.ConfigOpts, url: str | None, *, option: str
+) -> tuple[oslo_messaging.Transport, oslo_messaging.Transport]:
+    """Return the transports of calls and of notifications.
+
+    Does not reach for the broker yet.
+
+    :param option: where the address comes from, for the error.
+    :raises ConfigInvalid: the address cannot be understood.
+    """
+    try:
+        return (
+            oslo_messaging.get_rpc_transport(conf, url=url),
+            oslo_messaging.get_notification_transport(conf, url=url),
+        )
+    except (
+        oslo_messaging.InvalidTransportURL,
+        oslo_messaging.DriverLoadFailure,
+        ValueError,  # a port that is no number
+    ):
+        # Without its cause, which would show the password.
+        raise exceptions.ConfigInvalid(
+            f'{option} cannot be used: it must look like '
+            'rabbit://user:password@host:5672/virtdc.'
+        ) from None

@@ -1,0 +1,120 @@
+"""Receives the agent's notifications."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import logging
+import threading
+
+import oslo_messaging
+
+from virtdc_agent.contract import codec
+from virtdc_agent.contract.errors import ContractError
+from virtdc_agent.contract.errors import MalformedMessage
+from virtdc_agent.contract.events import Notification
+from virtdc_agent.contract import topics
+
+LOG = logging.getLogger(__name__)
+
+
+class NotificationEndpoint:
+    """Where oslo.messaging delivers; hands on what can be understood.
+
+    Never raises and never asks for a message again: one that is broken stays
+    broken. What it cannot read is counted, and logged with the field.
+
+    :param sink: called with each notification, from any thread.
+    """
+
+    def __init__(self, sink: Callable[[Notification], None]) -> None:
+        self._sink = sink
+        self._lock = threading.Lock()
+        self._discarded = 0
+
+    @property
+    def discarded(self) -> int:
+        """How many messages could not be understood."""
+        return self._discarded
+
+    def info(
+        self,
+        context: Mapping[str, object],
+        publisher_id: str,
+        event_type: str,
+        payload: object,
+        metadata: Mapping[str, object],
+    ) -> str:
+        """Take a message of the one priority that is used."""
+        try:
+            self._sink(codec.decode_notification(payload))
+        except ContractError as exc:
+            with self._lock:
+                self._discarded += 1
+            LOG.warning(
+                'Discarded message %s (%s) of %s: %s%s. %d so far.',
+                metadata.get('message_id'),
+                event_type,
+                publisher_id,
+                'field ' if isinstance(exc, MalformedMessage) else '',
+                exc,
+                self._discarded,
+            )
+        except Exception:
+            LOG.exception('Unexpected error in notification %s', event_type)
+        return str(oslo_messaging.NotificationResult.HANDLED)
+
+
+class Subscription:
+    """Notifications, from the bus to a sink, while it is started.
+
+    :param pool: name of the queue, shared by all who give the same: each
+        message goes to one of them. ``None`` is the queue of the topic.
+    :param executor: ``eventlet`` in a process that it has patched, else
+        ``threading``.
+    """
+
+    def __init__(
+        self,
+        transport: oslo_messaging.Transport,
+        *,
+        topic: str,
+        endpoint: NotificationEndpoint,
+        executor: str,
+        pool: str | None = None,
+    ) -> None:
+        self._listener = oslo_messaging.get_notification_listener(
+            transport,
+            [oslo_messaging.Target(exchange=topics.EXCHANGE, topic=topic)],
+            [endpoint],
+            executor=executor,
+            pool=pool,
+        )
+        # The library tries without end to reach its broker.
+        self._thread = threading.Thread(
+            target=self._run, name='virtdc-subscription', daemon=True
+        )
+
+    def start(self) -> None:
+        """Start receiving, as soon as the broker can be reached."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Stop receiving."""
+        if self._thread.is_alive():
+            return  # never got through to the broker
+        stopper = threading.Thread(
+            target=self._stop, name='virtdc-subscription-stop', daemon=True
+        )
+        stopper.start()
+        stopper.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            self._listener.start()
+        except Exception:
+            LOG.exception('Notifications cannot be received')
+
+    def _stop(self) -> None:
+        self._listener.stop()
+        self._listener.wait()

@@ -1,0 +1,463 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+import dataclasses
+import inspect
+import logging
+from typing import Any
+import unittest
+import uuid
+
+from cinder import exception
+from cinder import interface
+from cinder.interface import volume_driver
+from cinder.scheduler.filters import capacity_filter
+from cinder.scheduler import host_manager
+from cinder.volume import driver as base_driver
+from oslo_context import context as request_context
+from oslo_utils import importutils
+from oslo_utils import timeutils
+
+from cinder_virtdc import driver
+from cinder_virtdc import session
+from cinder_virtdc import translate
+from tests.unit.driver import builders
+from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract.events import Reason
+from virtdc_agent.contract.events import State
+from virtdc_agent.contract import topics
+
+GIB = 1024**3
+CONNECTOR = {'host': 'compute-1', 'ip': '127.0.0.1'}
+
+
+class DriverTestCase(unittest.TestCase):
+    automatic = True
+
+    def setUp(self) -> None:
+        self.rig = builders.Rig(automatic=self.automatic, starts=True)
+        self.addCleanup(self.rig.clean_up)
+        self.agent = self.rig.agent
+        self.driver = self.rig.set_up()
+
+    def events(self) -> list[events.Event]:
+        return list(self.agent.events.values())
+
+
+class InterfaceTest(unittest.TestCase):
+    """What Cinder's own compliance tests are to check, and cannot."""
+
+    def interface(self) -> Iterator[tuple[str, Any]]:
+        for base in volume_driver.VolumeDriverCore.__mro__[:-1]:
+            for name, method in vars(base).items():
+                if inspect.isfunction(method) and name[0] != '_':
+                    yield name, method
+
+    def test_every_method_is_there_and_takes_what_it_is_to_take(self) -> None:
+        names = set()
+        for name, wanted in self.interface():
+            names.add(name)
+            with self.subTest(method=name):
+                found = inspect.getattr_static(driver.VirtDCDriver, name)
+                if isinstance(found, property):
+                    continue  # methods in the interface, but nowhere else
+                self.assert_accepts(found, wanted)
+        self.assertLessEqual({'create_volume', 'initialize_connection'}, names)
+
+    def test_our_own_methods_name_their_arguments_as_cinder_does(self) -> None:
+        checked = set()
+        bases = dict(vars(base_driver.BaseVD))
+        bases.update(vars(base_driver.VolumeDriver))
+        bases.update(self.interface())
+        for name, found in vars(driver.VirtDCDriver).items():
+            wanted = bases.get(name)
+            if name[0] == '_' or not inspect.isfunction(wanted):
+                continue
+            if not inspect.isfunction(found):
+                continue
+            checked.add(name)
+            with self.subTest(method=name):
+                needed = self.needed(wanted)
+                self.assertEqual(needed, self.needed(found)[: len(needed)])
+                self.assert_accepts(found, wanted)
+        self.assertLessEqual({'create_volume', 'extend_volume'}, checked)
+
+    def needed(self, method: Any) -> list[str]:
+        return [
+            one.name
+            for one in inspect.signature(method).parameters.values()
+            if one.default is one.empty and one.kind is not one.VAR_KEYWORD
+        ]
+
+    def assert_accepts(self, found: Any, wanted: Any) -> None:
+        """Whoever calls as the interface says must be understood."""
+        positions = self.needed(wanted)
+        optional = {
+            one.name: None
+            for one in inspect.signature(wanted).parameters.values()
+            if one.default is not one.empty
+        }
+        if isinstance(found, staticmethod | classmethod):
+            found, positions = found.__func__, positions[1:]
+        signature = inspect.signature(found)
+        signature.bind(*positions)
+        signature.bind(*positions, **optional)
+
+    def test_a_wrong_signature_would_be_found(self) -> None:
+        def create_volume(self: object) -> None: ...
+
+        def extend_volume(self: object, volume: object) -> None: ...
+
+        for wrong, right in (
+            (create_volume, volume_driver.VolumeDriverCore.create_volume),
+            (extend_volume, base_driver.VolumeDriver.extend_volume),
+        ):
+            self.assertRaises(TypeError, self.assert_accepts, wrong, right)
+
+    def test_it_is_registered(self) -> None:
+        self.assertIn(driver.VirtDCDriver, interface._volume_register)
+
+    def test_it_says_what_it_is(self) -> None:
+        self.assertRegex(driver.VirtDCDriver.VERSION, r'^\d+\.\d+\.\d+$')
+        self.assertTrue(driver.VirtDCDriver.CI_WIKI_NAME)
+        names = {one.name for one in driver.VirtDCDriver.get_driver_options()}
+        self.assertIn('virtdc_transport_url', names)
+
+    def test_cinder_loads_it(self) -> None:
+        rig = builders.Rig()
+        self.addCleanup(rig.clean_up)
+        found = importutils.import_object(
+            'cinder_virtdc.driver.VirtDCDriver',
+            configuration=rig.driver.configuration,
+            host='host@virtdc',
+            cluster_name=None,
+            is_vol_db_empty=True,
+            active_backend_id=None,
+        )
+        self.assertIsInstance(found, base_driver.VolumeDriver)
+        self.assertIs(session.connect, found._connect)
+
+
+class SetupTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.rig = builders.Rig()
+        self.addCleanup(self.rig.clean_up)
+
+    def test_nothing_is_opened_before_setup(self) -> None:
+        self.assertEqual([], self.rig.settings)
+        with self.assertRaises(exception.VolumeBackendAPIException):
+            self.rig.driver.create_volume(builders.volume())
+
+    def test_the_settings(self) -> None:
+        self.rig.set_up()
+        [settings] = self.rig.settings
+        self.assertEqual(topics.RPC_TOPIC, settings.topic)
+        self.assertEqual(
+            topics.NOTIFICATION_TOPIC, settings.notification_topic
+        )
+        self.assertEqual('virtdc-driver.host@virtdc', settings.pool)
+        self.assertEqual('threading', settings.executor)
+        self.assertEqual(3600, settings.operation_timeout_s)
+
+    def test_setup_again_closes_what_was_open(self) -> None:
+        self.rig.set_up()
+        self.rig.set_up()
+        self.assertEqual(1, self.rig.closed)
+
+    def test_no_address(self) -> None:
+        self.rig.conf.clear_override('virtdc_transport_url', group='virtdc')
+        with self.assertRaisesRegex(
+            exception.VolumeDriverException, 'virtdc_transport_url is not set'
+        ):
+            self.rig.driver.do_setup(None)
+
+    def test_the_agent_does_not_answer(self) -> None:
+        self.rig.agent.is_down = True
+        with self.assertRaisesRegex(
+            exception.VolumeBackendAPIException, '^The fake agent is down'
+        ):
+            self.rig.set_up()
+
+    def test_the_agent_speaks_another_version(self) -> None:
+        self.rig.agent.speaks_our_version = False
+        with self.assertRaisesRegex(
+            exception.VolumeBackendAPIException, 'another version'
+        ):
+            self.rig.set_up()
+        self.assertEqual(['get_capacity'], self.rig.agent.calls)
+
+    def test_the_storage_lacks_what_is_needed(self) -> None:
+        self.rig.agent.capacity = dataclasses.replace(
+            self.rig.agent.capacity, operations=frozenset({Operation.DELETE})
+        )
+        with self.assertRaisesRegex(
+            exception.VolumeBackendAPIException, 'memory.*connect, create'
+        ):
+            self.rig.set_up()
+
+
+class OperationsTest(DriverTestCase):
+    def test_create(self) -> None:
+        volume = builders.volume(size=2)
+        self.driver.create_volume(volume)
+        self.assertEqual(2 * GIB, self.agent.volumes[volume.id].size_bytes)
+
+    def test_create_carries_the_request(self) -> None:
+        request_context.RequestContext(request_id='req-7', overwrite=True)
+        self.driver.create_volume(builders.volume())
+        [event] = self.events()
+        self.assertEqual('req-7', event.requested_by.request_id)
+        uuid.UUID(event.event_id)
+
+    def test_create_of_a_type_that_does_not_exist_makes_no_event(self) -> None:
+        volume = builders.volume(
+            volume_type=builders.volume_type(virtdc__format='vmdk')
+        )
+        with self.assertRaisesRegex(
+            exception.VolumeBackendAPIException, 'raw, qcow2'
+        ):
+            self.driver.create_volume(volume)
+        self.assertEqual([], self.events())
+
+    def test_create_without_an_agent(self) -> None:
+        self.agent.is_down = True
+        with self.assertRaisesRegex(
+            exception.VolumeBackendAPIException, '^The fake agent is down'
+        ):
+            self.driver.create_volume(builders.volume())
+
+    def test_create_from_an_image_is_remembered_as_not_whole(self) -> None:
+        volume = builders.volume()
+        self.assertEqual(
+            (None, False),
+            self.driver.clone_image(None, volume, None, {}, None),
+        )
+        self.driver.create_volume(volume)
+        self.assertIn(
+            translate.TO_BE_FILLED, self.agent.volumes[volume.id].metadata
+        )
+        self.driver.create_volume(builders.volume())
+        self.assertEqual({}, self.events()[1].parameters.metadata)
+
+    def test_create_from_a_backup_is_remembered_as_not_whole(self) -> None:
+        volume = builders.volume()
+        with self.assertRaises(NotImplementedError):
+            self.driver.create_volume_from_backup(volume, None)
+        self.driver.create_volume(volume)
+        self.assertIn(
+            translate.TO_BE_FILLED, self.agent.volumes[volume.id].metadata
+        )
+
+    def test_delete(self) -> None:
+        volume = builders.volume()
+        self.driver.create_volume(volume)
+        volume.status = 'deleting'
+        self.driver.delete_volume(volume)
+        self.assertEqual({}, self.agent.volumes)
+        self.driver.delete_volume(volume)
+
+    def test_cleaning_up_after_a_failed_create_makes_no_event(self) -> None:
+        self.driver.delete_volume(builders.volume(host=None))
+        self.assertEqual([], self.events())
+
+    def test_extend(self) -> None:
+        volume = builders.volume()
+        self.driver.create_volume(volume)
+        self.driver.extend_volume(volume, 5)
+        self.assertEqual(5 * GIB, self.agent.volumes[volume.id].size_bytes)
+
+    def test_connect(self) -> None:
+        volume = builders.volume()
+        self.driver.create_volume(volume)
+        connection = self.driver.initialize_connection(volume, CONNECTOR)
+        self.assertEqual('nfs', connection['driver_volume_type'])
+        self.assertTrue(connection['mount_point_base'].endswith('/mnt'))
+        self.assertEqual(f'volume-{volume.id}', connection['data']['name'])
+        self.driver.initialize_connection(volume, {'host': 'compute-2'})
+        self.assertEqual(
+            ('compute-1', 'compute-2'),
+            self.agent.volumes[volume.id].attached_to,
+        )
+        self.driver.terminate_connection(volume, CONNECTOR)
+        self.assertEqual(
+            ('compute-2',), self.agent.volumes[volume.id].attached_to
+        )
+
+    def test_disconnect_from_all(self) -> None:
+        volume = builders.volume()
+        self.driver.create_volume(volume)
+        self.driver.initialize_connection(volume, CONNECTOR)
+        self.driver.terminate_connection(volume, None)
+        self.assertEqual((), self.agent.volumes[volume.id].attached_to)
+
+    def test_a_connector_without_a_host(self) -> None:
+        with self.assertRaisesRegex(
+            exception.VolumeBackendAPIException, '"host"'
+        ):
+            self.driver.initialize_connection(builders.volume(), {})
+        self.assertEqual([], self.events())
+
+    def test_exports_need_nothing(self) -> None:
+        volume = builders.volume()
+        self.driver.ensure_export(None, volume)
+        self.driver.create_export(None, volume, CONNECTOR)
+        self.driver.remove_export(None, volume)
+        self.assertEqual([], self.events())
+
+    def test_what_is_not_there_yet_is_said_so(self) -> None:
+        volume = builders.volume()
+        for method in (
+            self.driver.create_snapshot,
+            self.driver.delete_snapshot,
+        ):
+            self.assertRaises(NotImplementedError, method, volume)
+
+
+class EndTest(DriverTestCase):
+    """Events that end by and by, and not always well."""
+
+    automatic = False
+
+    def start(self, *args: Any) -> tuple[builders.Call, events.Event]:
+        call = builders.Call(*args)
+        [event] = self.agent.await_events(1)
+        return call, event
+
+    def test_create_returns_when_the_event_has_succeeded(self) -> None:
+        call, event = self.start(self.driver.create_volume, builders.volume())
+        self.agent.run(event.event_id)
+        self.assertTrue(call.is_running)
+        self.agent.finish(event.event_id)
+        self.assertIsNone(call.join())
+
+    def test_failures_are_told_in_the_words_of_the_agent(self) -> None:
+        volume = builders.volume()
+        busy = exception.VolumeIsBusy
+        failed = exception.VolumeBackendAPIException
+        extend = exception.ExtendVolumeError
+        for method, args, reason, expected in (
+            ('create_volume', (volume,), Reason.BACKEND, failed),
+            ('create_volume', (volume,), Reason.REJECTED, failed),
+            ('delete_volume', (volume,), Reason.REJECTED, busy),
+            ('delete_volume', (volume,), Reason.TIMEOUT, failed),
+            ('extend_volume', (volume, 2), Reason.BACKEND, extend),
+            ('extend_volume', (volume, 2), Reason.REJECTED, extend),
+            (
+                'initialize_connection',
+                (volume, CONNECTOR),
+                Reason.REJECTED,
+                failed,
+            ),
+            (
+                'terminate_connection',
+                (volume, CONNECTOR),
+                Reason.BACKEND,
+                failed,
+            ),
+        ):
+            with self.subTest(method=method, reason=reason):
+                self.agent.forget()
+                call, event = self.start(getattr(self.driver, method), *args)
+                self.agent.fail(event.event_id, reason, 'It is 100 % full.')
+                with self.assertRaises(expected) as caught:
+                    call.join()
+                self.assertEqual('It is 100 % full.', str(caught.exception))
+
+    def test_the_agent_goes_away_in_the_middle(self) -> None:
+        call, event = self.start(self.driver.create_volume, builders.volume())
+        self.agent.tells = False
+        self.agent.is_down = True
+        with self.assertLogs('cinder_virtdc.waiter', 'WARNING'):
+            self.rig.clock.await_waiters(2)
+            self.rig.clock.advance(3)
+            self.agent.await_calls('get_events', 1)
+            self.rig.clock.await_waiters(2)
+        self.agent.is_down = False
+        self.agent.finish(event.event_id)
+        self.rig.clock.advance(3)
+        call.join()
+
+    def test_two_processes_share_the_messages_of_one_queue(self) -> None:
+        """What the other one was told, a question finds out."""
+        volumes = [builders.volume() for _ in range(10)]
+        calls = [
+            builders.Call(self.driver.create_volume, volume)
+            for volume in volumes
+        ]
+        for number, event in enumerate(self.agent.await_events(10)):
+            self.agent.tells = number % 2 == 0
+            self.agent.finish(event.event_id)
+        self.rig.clock.await_waiters(6)
+        self.rig.clock.advance(3)
+        for call in calls:
+            call.join()
+        self.assertEqual(1, self.agent.calls.count('get_events'))
+
+    def test_waiting_for_too_long(self) -> None:
+        call, event = self.start(self.driver.create_volume, builders.volume())
+        self.agent.run(event.event_id, 48)
+        self.rig.clock.await_waiters(2)
+        self.rig.clock.advance(3600)
+        with self.assertRaisesRegex(
+            exception.VolumeBackendAPIException, 'running .48 %'
+        ):
+            call.join()
+        self.assertIn('cancel', self.agent.calls)
+        latest = self.agent.latest(event.event_id)
+        assert latest is not None
+        self.assertEqual(State.RUNNING, latest.state)
+
+
+class StatsTest(DriverTestCase):
+    def stats(self) -> dict[str, Any]:
+        return self.driver.get_volume_stats(refresh=True)
+
+    def passes(self, stats: dict[str, Any], size: int = 1) -> bool:
+        """Ask the scheduler's own filter, as the scheduler would."""
+        backend = host_manager.BackendState('host@virtdc', None)
+        backend.update_from_volume_capability(
+            {**stats, 'timestamp': timeutils.utcnow()}
+        )
+        pool = backend.pools['virtdc']
+        return capacity_filter.CapacityFilter().backend_passes(
+            pool, {'size': size}
+        )
+
+    def test_up(self) -> None:
+        stats = self.stats()
+        self.assertEqual('virtdc', stats['volume_backend_name'])
+        self.assertEqual('VirtDC', stats['vendor_name'])
+        self.assertIn('filter_function', stats)
+        self.assertTrue(self.passes(stats))
+        self.assertFalse(self.passes(stats, size=100_000))
+
+    def test_down_and_up_again(self) -> None:
+        logging.disable(logging.CRITICAL)
+        self.addCleanup(logging.disable, logging.NOTSET)
+        self.agent.is_down = True
+        stats = self.stats()
+        self.assertEqual('down', stats['backend_state'])
+        self.assertEqual('nfs', stats['storage_protocol'])
+        self.assertFalse(self.passes(stats))
+        self.agent.is_down = False
+        self.assertTrue(self.passes(self.stats()))
+
+    def test_down_is_logged_once(self) -> None:
+        self.agent.is_down = True
+        with self.assertLogs('cinder_virtdc.driver', 'INFO') as logs:
+            self.stats()
+            self.stats()
+            self.agent.is_down = False
+            self.stats()
+        self.assertEqual(
+            ['WARNING', 'INFO'], [one.levelname for one in logs.records]
+        )
+
+    def test_capabilities_tell_the_extra_specs(self) -> None:
+        self.driver.init_capabilities()
+        found = self.driver.capabilities['properties']
+        self.assertEqual(['raw', 'qcow2'], found['virtdc:format']['enum'])
+        self.assertEqual(
+            ['thin', 'thick'], found['virtdc:provisioning']['enum']
+        )
