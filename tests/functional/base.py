@@ -19,13 +19,19 @@ from tools.lab import virtdc
 
 GIB = 1024**3
 REQUIRED = 'VIRTDC_REQUIRE_SERVICES'
+KEPT = 'VIRTDC_KEEP_LAB'
+"""Set to look at logs and data after the tests."""
 
+# Cinder loses what is on its way to a host when a broker with transient
+# queues restarts. All who share a queue must agree on what it is.
+DURABLE = {'oslo_messaging_rabbit': {'amqp_durable_queues': True}}
 LISTENER = {
+    **DURABLE,
     'virtdc': {
         'catch_up_interval_s': 2,
         'repair_interval_s': 2,
         'resync_interval_s': 10,
-    }
+    },
 }
 DRIVER = {'virtdc_rpc_timeout_s': 2, 'virtdc_submit_timeout_s': 6}
 
@@ -35,7 +41,8 @@ def settings(**changes: Any) -> stack.Settings:
     return stack.Settings(
         **{
             'backends': (virtdc.backend(options=DRIVER),),
-            'agent': virtdc.AgentSettings(),
+            'cinder_options': DURABLE,
+            'agent': virtdc.AgentSettings(options=DURABLE),
             'listener': virtdc.ListenerSettings(options=LISTENER),
             **changes,
         }
@@ -49,13 +56,19 @@ def start(wanted: stack.Settings) -> stack.Lab:
     """
     try:
         lab = stack.Lab(settings=wanted)
-        atexit.register(lab.down)
+        atexit.register(_end, lab)
         lab.up()
     except errors.LabError as exc:
         if os.environ.get(REQUIRED):
             raise
         raise unittest.SkipTest(f'no lab: {exc}') from exc
     return lab
+
+
+def _end(lab: stack.Lab) -> None:
+    lab.down()
+    if not os.environ.get(KEPT):
+        lab.remove()
 
 
 @functools.cache
@@ -162,5 +175,9 @@ class CloudCase(unittest.TestCase):
 
     def _clean_up(self) -> None:
         for volume_id in self._made:
-            self.cloud.ask('DELETE', f'/volumes/{volume_id}')
+            self.cloud.ask(
+                'POST',
+                f'/volumes/{volume_id}/action',
+                {'os-force_delete': {}},
+            )
         self.wait_gone(*self._made)
