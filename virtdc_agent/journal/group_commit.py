@@ -74,6 +74,12 @@ class GroupCommit(Generic[T]):
         except Exception as exc:
             for request in together:
                 request.error = exc
+        except BaseException:
+            # This thread is being ended; the others must not take that for
+            # a commit.
+            for request in together:
+                request.error = RuntimeError('the commit was interrupted')
+            raise
         finally:
             for request in together:
                 request.done.set()

@@ -1,0 +1,245 @@
+"""The agent's calls as a hostile or careless caller may make them."""
+
+from __future__ import annotations
+
+import json
+import unittest
+from unittest import mock
+
+from tests.unit.agent import builders
+from virtdc_agent import exceptions
+from virtdc_agent import model
+from virtdc_agent.backends.memory import MemoryBackend
+from virtdc_agent.clock import FakeClock
+from virtdc_agent.contract import codec
+from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Capacity
+from virtdc_agent.contract.events import State
+from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import Volume
+from virtdc_agent.endpoint import AgentEndpoint
+from virtdc_agent.exporters.memory import MemoryExporter
+from virtdc_agent.intake import Intake
+from virtdc_agent.journal.memory import MemoryJournal
+
+GIB = builders.GIB
+
+
+class EndpointCase(unittest.TestCase):
+    def setUp(self) -> None:
+        self.journal = MemoryJournal(agent='a', clock=FakeClock())
+        self.backend = MemoryBackend()
+        self.endpoint = AgentEndpoint(
+            agent='a',
+            journal=self.journal,
+            intake=Intake(self.journal, max_waiting=5),
+            backend=self.backend,
+            exporter=MemoryExporter(),
+            plugin_names=('memory', 'memory'),
+            operations=frozenset(events.Operation),
+        )
+
+    def ask(self, call: str, **arguments: object) -> dict:
+        answer = getattr(self.endpoint, call)({}, **arguments)
+        # It must be able to travel.
+        return json.loads(json.dumps(answer))
+
+    def assert_refused(self, code: str, answer: dict, field: str = '') -> str:
+        self.assertEqual(code, answer['error']['code'])
+        self.assertEqual(field, answer['error']['field'])
+        self.assertTrue(answer['error']['message'])
+        return answer['error']['message']
+
+    def make_volume(self, volume_id: str, *hosts: str) -> None:
+        self.journal.append(builders.create(volume_id))
+        (claim,) = self.journal.claim(1)
+        volume = builders.volume(volume_id, attached_to=hosts)
+        self.journal.settle(
+            claim,
+            model.Outcome(
+                state=State.SUCCESS, change=model.PutVolume(volume=volume)
+            ),
+        )
+
+
+class TestSubmit(EndpointCase):
+    def submit(self, **changes: object) -> dict:
+        envelope = codec.encode(builders.create('v', event_id='e'))
+        data = {**envelope['data'], **changes}
+        return self.ask('submit', event={**envelope, 'data': data})
+
+    def test_is_durable_when_answered(self) -> None:
+        item = codec.decode(self.submit()['item'], Transition)
+        self.assertIs(State.WAITING, item.state)
+        self.assertEqual(['e'], list(self.journal.get_latest(['e'])))
+
+    def test_twice_is_once(self) -> None:
+        self.assertEqual(self.submit(), self.submit())
+        self.assertEqual(1, self.journal.count().waiting)
+
+    def test_another_event_of_the_same_id(self) -> None:
+        self.submit()
+        self.assert_refused('conflict', self.submit(volume_id='w'))
+
+    def test_malformed(self) -> None:
+        size = 'data.parameters.size_bytes'
+        for field, changes in (
+            ('data.operation', {'operation': 'explode'}),
+            ('data.volume_id', {'volume_id': '../../etc/passwd'}),
+            ('data.volume_id', {'volume_id': 'a/b'}),
+            ('data.volume_id', {'volume_id': '.hidden'}),
+            ('data.volume_id', {'volume_id': 'nul\x00'}),
+            ('data.event_id', {'event_id': ''}),
+            (size, {'parameters': {'size_bytes': 0}}),
+            (size, {'parameters': {'size_bytes': -1}}),
+            (size, {'parameters': {'size_bytes': 2**63}}),
+            (size, {'parameters': {'size_bytes': True}}),
+            (size, {'parameters': {}}),
+            ('data.parameters', {'parameters': None}),
+            ('data.created_at', {'created_at': 'yesterday'}),
+        ):
+            with self.subTest(field, changes=changes):
+                self.assert_refused('malformed', self.submit(**changes), field)
+        self.assertEqual(0, self.journal.count().waiting)
+
+    def test_not_even_an_envelope(self) -> None:
+        for event in (None, 1, 'x', [], {}, {'schema': 'virtdc.event'}):
+            with self.subTest(event=event):
+                answer = self.ask('submit', event=event)
+                self.assertEqual('malformed', answer['error']['code'])
+
+    def test_oversized(self) -> None:
+        metadata = {f'key-{index}': 'x' * 4000 for index in range(100)}
+        answer = self.submit(
+            parameters={'size_bytes': GIB, 'metadata': metadata}
+        )
+        self.assert_refused('malformed', answer, 'message')
+
+    def test_another_version(self) -> None:
+        envelope = codec.encode(builders.create('v'))
+        answer = self.ask('submit', event={**envelope, 'version': '2.0'})
+        self.assertIn(
+            '2.0', self.assert_refused('unsupported_version', answer)
+        )
+
+    def test_a_full_journal_takes_no_more_but_knows_its_own(self) -> None:
+        waiting = [builders.create(f'v{index}') for index in range(5)]
+        for event in waiting:
+            self.ask('submit', event=codec.encode(event))
+        answer = self.ask('submit', event=codec.encode(builders.create()))
+        self.assert_refused('unavailable', answer)
+        again = self.ask('submit', event=codec.encode(waiting[0]))
+        self.assertIn('item', again)
+
+    def test_a_journal_that_is_away(self) -> None:
+        away = exceptions.JournalUnavailable('database is locked')
+        with mock.patch.object(
+            self.journal, 'append', autospec=True, side_effect=away
+        ):
+            answer = self.submit()
+        self.assertIn('locked', self.assert_refused('unavailable', answer))
+
+    def test_an_unexpected_error_is_an_answer_without_details(self) -> None:
+        with mock.patch.object(
+            self.journal,
+            'append',
+            autospec=True,
+            side_effect=ZeroDivisionError('secret'),
+        ):
+            message = self.assert_refused('internal', self.submit())
+        self.assertNotIn('secret', message)
+
+
+class TestQuestions(EndpointCase):
+    def test_get_events_leaves_out_the_unknown(self) -> None:
+        self.journal.append(builders.create('v', event_id='e'))
+        answer = self.ask('get_events', event_ids=['e', 'unknown'])
+        (item,) = answer['items']
+        self.assertEqual('e', codec.decode(item, Transition).event_id)
+
+    def test_get_events_malformed(self) -> None:
+        for event_ids in (None, 'e', {'a': 1}):
+            self.assert_refused(
+                'malformed',
+                self.ask('get_events', event_ids=event_ids),
+                'event_ids',
+            )
+        self.assert_refused(
+            'malformed',
+            self.ask('get_events', event_ids=['e', '/']),
+            'event_ids[1]',
+        )
+        self.assert_refused(
+            'malformed',
+            self.ask('get_events', event_ids=['e'] * 1001),
+            'event_ids',
+        )
+
+    def test_get_changes(self) -> None:
+        for index in range(3):
+            self.journal.append(builders.create(f'v{index}'))
+        answer = self.ask('get_changes', after=1, limit=1)
+        (item,) = answer['items']
+        self.assertEqual(2, codec.decode(item, Transition).sequence)
+        self.assertEqual((1, 3), (answer['oldest'], answer['last']))
+
+    def test_get_changes_malformed(self) -> None:
+        for field, arguments in (
+            ('after', {'after': -1}),
+            ('after', {'after': 'x'}),
+            ('limit', {'limit': 0}),
+            ('limit', {'limit': 1001}),
+        ):
+            with self.subTest(arguments):
+                self.assert_refused(
+                    'malformed', self.ask('get_changes', **arguments), field
+                )
+
+    def test_cancel(self) -> None:
+        self.journal.append(builders.create('v', event_id='e'))
+        answer = self.ask('cancel', event_id='e')
+        item = codec.decode(answer['item'], Transition)
+        self.assertIs(events.Reason.CANCELLED, item.reason)
+        self.assert_refused('not_found', self.ask('cancel', event_id='x'))
+        self.assert_refused(
+            'malformed', self.ask('cancel', event_id=None), 'event_id'
+        )
+
+    def test_get_volumes_in_pages(self) -> None:
+        for index in range(3):
+            self.make_volume(f'v{index}')
+        answer = self.ask('get_volumes', marker=None, limit=2)
+        self.assertEqual('v1', answer['next'])
+        answer = self.ask('get_volumes', marker='v1', limit=2)
+        (item,) = answer['items']
+        self.assertEqual('v2', codec.decode(item, Volume).volume_id)
+        self.assertIsNone(answer['next'])
+
+    def test_get_capacity(self) -> None:
+        self.make_volume('v')
+        self.journal.append(builders.create('w'))
+        answer = self.ask('get_capacity')
+        capacity = codec.decode(answer['item'], Capacity)
+        self.assertEqual(1, capacity.volumes)
+        self.assertEqual(1, capacity.waiting)
+        self.assertEqual(GIB, capacity.provisioned_bytes)
+
+    def test_get_capacity_of_a_storage_that_is_away(self) -> None:
+        away = exceptions.BackendUnavailable('the storage is away')
+        with mock.patch.object(
+            self.backend, 'space', autospec=True, side_effect=away
+        ):
+            self.assert_refused('unavailable', self.ask('get_capacity'))
+
+    def test_get_connection_of_a_connected_host_only(self) -> None:
+        self.make_volume('v', 'compute-1')
+        answer = self.ask('get_connection', volume_id='v', host='compute-1')
+        self.assertEqual('memory', answer['connection']['driver_volume_type'])
+        self.assert_refused(
+            'conflict',
+            self.ask('get_connection', volume_id='v', host='compute-2'),
+        )
+        self.assert_refused(
+            'not_found',
+            self.ask('get_connection', volume_id='w', host='compute-1'),
+        )

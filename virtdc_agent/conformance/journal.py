@@ -1,0 +1,502 @@
+"""What every journal must hold; for the test suite of any journal.
+
+A journal's test is a subclass with ``make_journal``::
+
+    class TestMine(journal.JournalRules, unittest.TestCase):
+        def make_journal(self, agent='agent'):
+            return MyJournal(...)
+
+Each call returns a journal on new storage unless ``reopen`` is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import datetime
+import itertools
+import threading
+import unittest
+
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent import model
+from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Reason
+from virtdc_agent.contract.events import State
+
+GIB = 1024**3
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+SUCCESS = model.Outcome(state=State.SUCCESS)
+FAILURE = model.Outcome(
+    state=State.FAILED, reason=Reason.BACKEND, message='It broke.'
+)
+
+
+def create_event(
+    event_id: str, volume_id: str, size_bytes: int = GIB
+) -> events.Event:
+    """Return an event that creates a volume."""
+    return events.Event(
+        event_id=event_id,
+        operation=events.Operation.CREATE,
+        volume_id=volume_id,
+        origin=events.Origin.CLOUD,
+        parameters=events.CreateParameters(size_bytes=size_bytes),
+        created_at=NOW,
+    )
+
+
+def put(volume_id: str, size_bytes: int = GIB) -> model.PutVolume:
+    """Return the change that there is a volume now."""
+    return model.PutVolume(
+        volume=events.Volume(
+            volume_id=volume_id,
+            size_bytes=size_bytes,
+            format=events.Format.RAW,
+            provisioning=events.Provisioning.THIN,
+            created_at=NOW,
+            updated_at=NOW,
+        )
+    )
+
+
+class JournalRules(unittest.TestCase):
+    """The rules. Not run by itself: ``make_journal`` is for subclasses."""
+
+    writers = 16
+    writes = 10
+
+    def make_journal(self) -> interfaces.Journal:
+        """Return a new, empty journal of one agent."""
+        raise unittest.SkipTest('the rules are run by subclasses')
+
+    def setUp(self) -> None:
+        """Begin with an empty journal."""
+        super().setUp()
+        self.journal = self.make_journal()
+        self._ids = itertools.count(1)
+
+    def append(self, *volume_ids: str) -> list[events.Event]:
+        """Append an event for each volume."""
+        made = [
+            create_event(f'e{next(self._ids)}', volume_id)
+            for volume_id in volume_ids
+        ]
+        for event in made:
+            self.journal.append(event)
+        return made
+
+    def claim_one(self, volume_id: str = 'v') -> model.Claim:
+        """Append an event and claim it."""
+        self.append(volume_id)
+        (claim,) = self.journal.claim(1)
+        return claim
+
+    def latest(self, event_id: str) -> events.Transition:
+        """Return an event's latest transition."""
+        return self.journal.get_latest([event_id])[event_id]
+
+    def history(self) -> Sequence[events.Transition]:
+        """Return all transitions."""
+        return self.journal.get_changes(0, 10_000).transitions
+
+    # append
+
+    def test_append_makes_it_waiting(self) -> None:
+        """An accepted event waits, and can be read back as it was."""
+        (event,) = self.append('v')
+        transition = self.latest(event.event_id)
+        self.assertIs(State.WAITING, transition.state)
+        self.assertEqual(0, transition.attempt)
+        self.assertEqual(event, self.journal.get_event(event.event_id))
+
+    def test_append_again_changes_nothing(self) -> None:
+        """The same event twice is one, whatever has become of it."""
+        (event,) = self.append('v')
+        for step in (
+            lambda: None,
+            lambda: self.journal.settle(self.journal.claim(1)[0], SUCCESS),
+        ):
+            step()
+            before = self.latest(event.event_id)
+            self.assertEqual(before, self.journal.append(event))
+        self.assertEqual(3, len(self.history()))
+
+    def test_append_of_another_content(self) -> None:
+        """An id that is taken by another event is refused."""
+        self.journal.append(create_event('e', 'v'))
+        with self.assertRaises(exceptions.EventConflict):
+            self.journal.append(create_event('e', 'w'))
+        self.assertEqual('v', self.journal.get_event('e').volume_id)
+
+    # claim
+
+    def test_claim_oldest_first(self) -> None:
+        """Events are taken in the order of their acceptance."""
+        made = self.append('c', 'a', 'b')
+        taken = [*self.journal.claim(2), *self.journal.claim(2)]
+        self.assertEqual(made, [claim.event for claim in taken])
+
+    def test_claim_no_more_than_asked(self) -> None:
+        """A limit is a limit, 0 included."""
+        self.append('a', 'b')
+        self.assertEqual([], list(self.journal.claim(0)))
+        self.assertEqual(1, len(self.journal.claim(1)))
+
+    def test_claim_makes_it_running(self) -> None:
+        """A claim counts an attempt and is told."""
+        claim = self.claim_one()
+        transition = self.latest(claim.event.event_id)
+        self.assertIs(State.RUNNING, transition.state)
+        self.assertEqual((1, 1), (claim.attempt, transition.attempt))
+
+    def test_claim_carries_the_volume(self) -> None:
+        """The claim says how the volume is."""
+        claim = self.claim_one()
+        self.assertIsNone(claim.volume)
+        change = put('v')
+        self.journal.settle(
+            claim, model.Outcome(state=State.SUCCESS, change=change)
+        )
+        self.assertEqual(change.volume, self.claim_one().volume)
+
+    def test_fences_grow(self) -> None:
+        """Each claim has a higher fence than all before."""
+        self.append('a', 'b', 'c')
+        claims = [*self.journal.claim(2)]
+        self.journal.release(claims[0])
+        claims += self.journal.claim(2)
+        fences = [claim.fence for claim in claims]
+        self.assertEqual(sorted(set(fences)), fences)
+
+    def test_one_volume_one_claim(self) -> None:
+        """Of one volume's events only the first can be taken."""
+        first, second, third = self.append('v', 'v', 'v')
+        for event in (first, second, third):
+            (claim,) = self.journal.claim(10)
+            self.assertEqual(event, claim.event)
+            self.assertEqual([], list(self.journal.claim(10)))
+            self.journal.settle(claim, SUCCESS)
+
+    # settle
+
+    def test_settle_is_final(self) -> None:
+        """An end is told once, with all it says."""
+        claim = self.claim_one()
+        outcome = model.Outcome(
+            state=State.SUCCESS, result={'size_bytes': GIB}
+        )
+        ended = self.journal.settle(claim, outcome)
+        self.assertEqual(ended, self.latest(claim.event.event_id))
+        self.assertIs(State.SUCCESS, ended.state)
+        self.assertEqual({'size_bytes': GIB}, dict(ended.result))
+
+    def test_success_is_100_per_cent(self) -> None:
+        """Success forces the progress to 100."""
+        claim = self.claim_one()
+        self.journal.record_progress(
+            claim, model.Progress(bytes_done=5, bytes_total=10)
+        )
+        self.assertEqual(100, self.journal.settle(claim, SUCCESS).progress)
+
+    def test_failure_keeps_the_progress(self) -> None:
+        """Failure says why, and how far it had come."""
+        claim = self.claim_one()
+        self.journal.record_progress(
+            claim, model.Progress(bytes_done=5, bytes_total=10)
+        )
+        ended = self.journal.settle(claim, FAILURE)
+        self.assertEqual(50, ended.progress)
+        self.assertIs(Reason.BACKEND, ended.reason)
+        self.assertEqual('It broke.', ended.message)
+
+    def test_settle_again_is_the_same(self) -> None:
+        """The first end stays."""
+        claim = self.claim_one()
+        ended = self.journal.settle(claim, SUCCESS)
+        self.assertEqual(ended, self.journal.settle(claim, FAILURE))
+        self.assertEqual(3, len(self.history()))
+
+    def test_settle_of_a_lost_claim(self) -> None:
+        """A claim that another has replaced writes nothing."""
+        lost = self.claim_one()
+        self.journal.release(lost)
+        with self.assertRaises(exceptions.LeaseLost):
+            self.journal.settle(lost, SUCCESS)
+        (claim,) = self.journal.claim(1)
+        for write in (
+            lambda: self.journal.settle(
+                lost, model.Outcome(state=State.SUCCESS, change=put('v'))
+            ),
+            lambda: self.journal.release(lost),
+            lambda: self.journal.fence_off(lost, FAILURE),
+            lambda: self.journal.record_progress(lost, model.Progress()),
+        ):
+            with self.assertRaises(exceptions.LeaseLost):
+                write()
+        self.assertEqual([lost], list(self.journal.renew([lost, claim])))
+        self.assertEqual(0, self.journal.count().volumes)
+        self.journal.settle(claim, SUCCESS)
+
+    def test_settle_changes_the_volume(self) -> None:
+        """Volumes and their sum follow what operations say."""
+        for size, change in (
+            (3, put('v', 3)),
+            (5, put('v', 5)),
+            (0, model.RemoveVolume(volume_id='v')),
+            (0, model.RemoveVolume(volume_id='v')),
+        ):
+            self.journal.settle(
+                self.claim_one(),
+                model.Outcome(state=State.SUCCESS, change=change),
+            )
+            counts = self.journal.count()
+            self.assertEqual(size, counts.provisioned_bytes)
+            self.assertEqual(int(size > 0), counts.volumes)
+
+    # progress
+
+    def test_progress_never_falls(self) -> None:
+        """Within an attempt the percentage only grows."""
+        claim = self.claim_one()
+        seen = []
+        for done in (10, 50, 30, 60):
+            self.journal.record_progress(
+                claim,
+                model.Progress(bytes_done=done, bytes_total=100, phase='copy'),
+            )
+            seen.append(self.latest(claim.event.event_id).progress)
+        self.assertEqual([10, 50, 50, 60], seen)
+        self.assertEqual('copy', self.latest(claim.event.event_id).phase)
+
+    def test_progress_begins_anew_with_an_attempt(self) -> None:
+        """Another attempt knows nothing of the one before."""
+        claim = self.claim_one()
+        self.journal.record_progress(
+            claim, model.Progress(bytes_done=5, bytes_total=10)
+        )
+        self.journal.release(claim)
+        (again,) = self.journal.claim(1)
+        transition = self.latest(claim.event.event_id)
+        self.assertEqual(2, again.attempt)
+        self.assertEqual(2, transition.attempt)
+        self.assertIsNone(transition.progress)
+
+    # release, fence_off, unfence, recover
+
+    def test_release_keeps_its_place(self) -> None:
+        """What is put back is taken first again."""
+        first, _ = self.append('a', 'b')
+        (claim,) = self.journal.claim(1)
+        self.journal.release(claim)
+        self.assertIs(State.WAITING, self.latest(first.event_id).state)
+        self.assertEqual(first, self.journal.claim(1)[0].event)
+
+    def test_fence_off_ends_it_and_keeps_the_volume_closed(self) -> None:
+        """Later events of the volume wait until it is opened."""
+        claim = self.claim_one()
+        (following,) = self.append('v')
+        ended = self.journal.fence_off(claim, FAILURE)
+        self.assertIs(State.FAILED, ended.state)
+        self.assertEqual([], list(self.journal.claim(10)))
+        self.journal.unfence(claim, put('v'))
+        self.journal.unfence(claim, None)
+        (next_claim,) = self.journal.claim(10)
+        self.assertEqual(following, next_claim.event)
+        self.assertEqual('v', self.journal.get_volume('v').volume_id)
+        self.assertEqual(ended, self.latest(claim.event.event_id))
+
+    def test_recover_puts_back_what_ran(self) -> None:
+        """What was running waits again, in its place, attempts counted."""
+        first, second, _ = self.append('a', 'b', 'b')
+        self.journal.claim(10)
+        recovered = self.journal.recover()
+        self.assertEqual(
+            [first.event_id, second.event_id],
+            [transition.event_id for transition in recovered],
+        )
+        for transition in recovered:
+            self.assertIs(State.WAITING, transition.state)
+            self.assertEqual(1, transition.attempt)
+        claims = self.journal.claim(10)
+        self.assertEqual([first, second], [claim.event for claim in claims])
+        self.assertEqual([2, 2], [claim.attempt for claim in claims])
+
+    def test_recover_opens_what_was_closed(self) -> None:
+        """Nothing stays closed by an agent that is gone."""
+        claim = self.claim_one()
+        (following,) = self.append('v')
+        self.journal.fence_off(claim, FAILURE)
+        self.assertEqual([], list(self.journal.recover()))
+        self.assertEqual(following, self.journal.claim(10)[0].event)
+
+    # cancel
+
+    def test_cancel_of_a_waiting_event(self) -> None:
+        """It fails at once, and makes way."""
+        first, second, third = self.append('v', 'v', 'v')
+        for event in (second, first):
+            ended = self.journal.cancel(event.event_id)
+            self.assertIs(Reason.CANCELLED, ended.reason)
+        (claim,) = self.journal.claim(10)
+        self.assertEqual(third, claim.event)
+
+    def test_cancel_in_the_middle_lets_nobody_overtake(self) -> None:
+        """Who waits behind the first still waits for the first."""
+        _, second, third = self.append('v', 'v', 'v')
+        (claim,) = self.journal.claim(10)
+        self.journal.cancel(second.event_id)
+        self.assertEqual([], list(self.journal.claim(10)))
+        self.journal.settle(claim, SUCCESS)
+        self.assertEqual(third, self.journal.claim(10)[0].event)
+
+    def test_cancel_of_a_running_event(self) -> None:
+        """The wish is noted for whoever holds it."""
+        claim, other = self.claim_one('v'), self.claim_one('w')
+        self.assertEqual([], list(self.journal.get_cancelled([claim, other])))
+        self.assertIs(
+            State.RUNNING, self.journal.cancel(claim.event.event_id).state
+        )
+        self.assertEqual(
+            [claim], list(self.journal.get_cancelled([claim, other]))
+        )
+
+    def test_cancel_of_an_ended_event(self) -> None:
+        """It stays as it is."""
+        claim = self.claim_one()
+        ended = self.journal.settle(claim, SUCCESS)
+        self.assertEqual(ended, self.journal.cancel(claim.event.event_id))
+
+    def test_cancel_of_nothing(self) -> None:
+        """An unknown event is an error."""
+        with self.assertRaises(exceptions.EventNotFound):
+            self.journal.cancel('unknown')
+
+    # reading
+
+    def test_unknown_events_are_left_out(self) -> None:
+        """Questions for many answer for those there are."""
+        (event,) = self.append('v')
+        found = self.journal.get_latest(
+            [event.event_id, *(f'x{index}' for index in range(1500))]
+        )
+        self.assertEqual([event.event_id], list(found))
+        with self.assertRaises(exceptions.EventNotFound):
+            self.journal.get_event('unknown')
+        with self.assertRaises(exceptions.VolumeNotFound):
+            self.journal.get_volume('unknown')
+
+    def test_changes_in_pages(self) -> None:
+        """The history is read in order, page by page."""
+        empty = self.journal.get_changes(0, 10)
+        self.assertEqual(
+            (0, 0, 0), (len(empty.transitions), empty.oldest, empty.last)
+        )
+        self.append(*'abcde')
+        seen: list[int] = []
+        while True:
+            page = self.journal.get_changes(seen[-1] if seen else 0, 2)
+            if not page.transitions:
+                break
+            self.assertLessEqual(len(page.transitions), 2)
+            self.assertEqual((1, 5), (page.oldest, page.last))
+            seen += [one.sequence for one in page.transitions]
+        self.assertEqual([1, 2, 3, 4, 5], seen)
+
+    def test_volumes_in_pages(self) -> None:
+        """Volumes are read in order of id, page by page."""
+        for volume_id in ('c', 'a', 'b'):
+            self.journal.settle(
+                self.claim_one(volume_id),
+                model.Outcome(state=State.SUCCESS, change=put(volume_id)),
+            )
+        page = self.journal.get_volumes(None, 2)
+        self.assertEqual(['a', 'b'], [one.volume_id for one in page.volumes])
+        self.assertEqual('b', page.next_marker)
+        page = self.journal.get_volumes(page.next_marker, 2)
+        self.assertEqual(['c'], [one.volume_id for one in page.volumes])
+        self.assertIsNone(page.next_marker)
+
+    def test_published_never_goes_back(self) -> None:
+        """The note of what is on the bus only grows."""
+        self.append('a', 'b')
+        self.assertEqual(0, self.journal.get_published())
+        for sequence in (2, 1):
+            self.journal.mark_published(sequence)
+            self.assertEqual(2, self.journal.get_published())
+
+    def test_counts_follow(self) -> None:
+        """What waits and runs is counted as it goes."""
+        self.append('a', 'b', 'c')
+        claims = self.journal.claim(2)
+        self.assertEqual(
+            (1, 2),
+            (self.journal.count().waiting, self.journal.count().running),
+        )
+        self.journal.settle(claims[0], SUCCESS)
+        self.journal.release(claims[1])
+        self.assertEqual(
+            (2, 0),
+            (self.journal.count().waiting, self.journal.count().running),
+        )
+
+    # all together
+
+    def test_sequences_have_no_gaps(self) -> None:
+        """Many threads write one history, each its part in order."""
+        failures: list[BaseException] = []
+
+        def write(name: str) -> None:
+            try:
+                for index in range(self.writes):
+                    event_id = f'{name}-{index}'
+                    self.journal.append(create_event(event_id, event_id))
+                    for claim in self.journal.claim(2):
+                        self.journal.settle(claim, SUCCESS)
+            except BaseException as exc:
+                failures.append(exc)
+
+        threads = [
+            threading.Thread(target=write, args=(f't{index}',))
+            for index in range(self.writers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([], failures)
+        history = self.history()
+        self.assertEqual(
+            list(range(1, len(history) + 1)),
+            [transition.sequence for transition in history],
+        )
+        steps: dict[str, list[State]] = {}
+        for transition in history:
+            steps.setdefault(transition.event_id, []).append(transition.state)
+        whole = [State.WAITING, State.RUNNING, State.SUCCESS]
+        self.assertEqual(self.writers * self.writes, len(steps))
+        self.assertEqual(
+            {}, {key: seen for key, seen in steps.items() if seen != whole}
+        )
+
+    def test_tells_of_every_transition(self) -> None:
+        """Who listens is called after each commit that is of interest."""
+        seen: list[int] = []
+        self.journal.subscribe(
+            lambda: seen.append(self.journal.get_changes(0, 1).last)
+        )
+        claim = self.claim_one()
+        self.journal.record_progress(claim, model.Progress())
+        self.journal.settle(claim, SUCCESS)
+        self.assertLessEqual({1, 2, 3, 4}, set(seen))
+
+    def test_no_call_after_close(self) -> None:
+        """A closed journal says so."""
+        self.journal.close()
+        for call in (
+            lambda: self.journal.append(create_event('e', 'v')),
+            lambda: self.journal.claim(1),
+            lambda: self.journal.count(),
+        ):
+            with self.assertRaises(exceptions.JournalUnavailable):
+                call()
