@@ -1,0 +1,141 @@
+"""An agent that kills itself before its n-th step: see ``test_crash_walk``.
+
+The real service with real files and a real journal; only the bus is a file.
+Steps are what leaves a trace outside the process: calls of the journal that
+write, system calls of the backend, messages. With ``crash_at`` 0 it runs to
+the end of its events and prints how many steps there were.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+import sys
+import threading
+
+from oslo_config import cfg
+from oslo_service import backend
+
+backend.init_backend(backend.BackendType.THREADING)
+
+from tests.unit.agent import builders  # noqa: E402
+from virtdc_agent import interfaces  # noqa: E402
+from virtdc_agent import opts  # noqa: E402
+from virtdc_agent import service  # noqa: E402
+from virtdc_agent.contract import codec  # noqa: E402
+from virtdc_agent.intake import Intake  # noqa: E402
+from virtdc_agent.journal.sql import SqlJournal  # noqa: E402
+from virtdc_agent.outbox import Outbox  # noqa: E402
+
+GIB = builders.GIB
+EVENTS = (
+    builders.create('v', event_id='e1', size_bytes=GIB),
+    builders.create('w', event_id='e2', size_bytes=2 * GIB),
+    builders.extend('v', 3 * GIB, event_id='e3'),
+    builders.delete('w', event_id='e4'),
+    builders.create('w', event_id='e5', size_bytes=GIB),
+)
+JOURNAL_STEPS = ('append', 'claim', 'settle', 'mark_published', 'recover')
+FILE_STEPS = (
+    *('open', 'ftruncate', 'truncate', 'fsync', 'link', 'rename', 'replace'),
+    *('unlink', 'write', 'pwrite', 'setxattr'),
+)
+
+
+class Steps:
+    """Counts steps, and ends the process before one of them."""
+
+    def __init__(self, crash_at: int) -> None:
+        self.count = 0
+        self._crash_at = crash_at
+        self._lock = threading.Lock()
+
+    def wrap(self, owner: object, name: str, where: str = '') -> None:
+        """Make each call of a function a step, if ``where`` calls it."""
+        original = getattr(owner, name)
+
+        def step(*args, **kwargs):
+            if not where or where in sys._getframe(1).f_code.co_filename:
+                with self._lock:
+                    self.count += 1
+                    if self.count == self._crash_at:
+                        os._exit(137)
+            return original(*args, **kwargs)
+
+        setattr(owner, name, step)
+
+
+class FilePublisher(interfaces.Publisher):
+    """A bus of one file, on which each message is a durable line."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open('a', encoding='utf-8')
+
+    def publish(self, notification) -> None:
+        """See the interface."""
+        self._file.write(json.dumps(codec.encode(notification)) + '\n')
+        self._file.flush()
+
+
+class WithoutBus(service.Service):
+    """The agent's service, telling a file."""
+
+    bus_file: Path
+
+    def _make_outbox(self, journal):
+        return Outbox(
+            journal=journal,
+            publisher=FilePublisher(self.bus_file),
+            clock=self._clock,
+            retry_interval_s=0.05,
+            batch=3,
+        )
+
+    def _make_server(self, journal, handlers):
+        class Nobody:
+            def start(self) -> None:
+                pass
+
+            def stop(self) -> None:
+                pass
+
+        return Nobody()
+
+
+def main() -> None:
+    """Run: ``crashing.py FOLDER CRASH_AT``."""
+    folder, crash_at = Path(sys.argv[1]), int(sys.argv[2])
+    conf = cfg.ConfigOpts()
+    opts.register_opts(conf)
+    conf(['--config-file', str(folder / 'agent.conf')], project='virtdc')
+    service.sync_journal(conf)
+    steps = Steps(crash_at)
+    for name in JOURNAL_STEPS:
+        steps.wrap(SqlJournal, name)
+    for name in FILE_STEPS:
+        steps.wrap(os, name, where='virtdc_agent/backends')
+    steps.wrap(FilePublisher, 'publish')
+    WithoutBus.bus_file = folder / 'bus'
+    agent = WithoutBus(conf)
+    agent.start()
+    journal = agent._journal
+    intake = Intake(journal, max_waiting=100)
+    for event in EVENTS:
+        intake.submit(event)
+    ids = [event.event_id for event in EVENTS]
+    last = 0
+    while last == 0 or journal.get_published() < last:
+        ends = [one.state.is_final for one in journal.get_latest(ids).values()]
+        if all(ends):
+            last = journal.get_changes(0, 1).last
+        threading.Event().wait(0.005)
+    agent.stop()
+    print(steps.count)
+    # At once: not one more step in some destructor.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,139 @@
+"""Kill the agent before every single step of its events."""
+
+from __future__ import annotations
+
+from concurrent import futures
+import json
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from virtdc_agent.clock import SystemClock
+from virtdc_agent.contract import codec
+from virtdc_agent.contract.events import State
+from virtdc_agent.contract.events import Transition
+from virtdc_agent.journal import engine as engines
+from virtdc_agent.journal.sql import SqlJournal
+
+GIB = 1024**3
+IDS = ('e1', 'e2', 'e3', 'e4', 'e5')
+AT_ONCE = 2
+
+
+class TestCrashWalk(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix='virtdc-walk-'))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def test_before_every_step(self) -> None:
+        """Whatever is cut short, the next start ends it right."""
+        total = int(self.run_agent(self.prepare('whole'), 0).stdout)
+        self.assertGreater(total, 50)
+        self.check(self.folder / 'whole')
+        with futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            walks = list(pool.map(self.walk, range(1, total + 1)))
+        for problem in walks:
+            self.assertIsNone(problem)
+
+    def walk(self, crash_at: int) -> str | None:
+        """Crash at a step, start again, and say what is wrong then."""
+        folder = self.prepare(str(crash_at))
+        crashed = self.run_agent(folder, crash_at)
+        # Threads take turns differently each time: a late step may not come.
+        if crashed.returncode not in (0, 137):
+            return f'step {crash_at}: {crashed.stderr[-2000:]}'
+        again = self.run_agent(folder, 0)
+        if again.returncode != 0:
+            return f'after step {crash_at}: {again.stderr[-2000:]}'
+        try:
+            self.check(folder)
+        except AssertionError as exc:
+            return f'after a crash at step {crash_at}: {exc}'
+        shutil.rmtree(folder)
+        return None
+
+    def prepare(self, name: str) -> Path:
+        folder = self.folder / name
+        (folder / 'pool').mkdir(parents=True)
+        (folder / 'agent.conf').write_text(
+            '[DEFAULT]\n'
+            'transport_url = fake://\n'
+            f'state_path = {folder}\n'
+            '[agent]\n'
+            'name = walked\n'
+            '[backend_file]\n'
+            f'path = {folder / "pool"}\n'
+            'max_over_subscription_ratio = 100\n'
+            '[exporter_share]\n'
+            'export = filer:/volumes\n',
+            encoding='utf-8',
+        )
+        return folder
+
+    def run_agent(
+        self, folder: Path, crash_at: int
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                sys.executable,
+                *('-W', 'ignore', '-m', 'tests.functional.crashing'),
+                *(str(folder), str(crash_at)),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def check(self, folder: Path) -> None:
+        """One final state an event, the right disks, the whole history."""
+        engine = engines.make_engine(f'sqlite:///{folder}/journal.sqlite')
+        journal = SqlJournal(
+            engine, agent='reader', clock=SystemClock(), lease_s=60.0
+        )
+        try:
+            latest = journal.get_latest(IDS)
+            history = journal.get_changes(0, 10_000).transitions
+            counts = journal.count()
+        finally:
+            journal.close()
+        self.assertEqual(
+            dict.fromkeys(IDS, State.SUCCESS),
+            {key: one.state for key, one in latest.items()},
+        )
+        finals = [one.event_id for one in history if one.state.is_final]
+        self.assertEqual(sorted(IDS), sorted(finals))
+        self.assertEqual((0, 0), (counts.waiting, counts.running))
+        self.assertEqual(4 * GIB, counts.provisioned_bytes)
+        files = {
+            path.name: path.stat().st_size
+            for path in (folder / 'pool').iterdir()
+            if path.is_file() and path.name.startswith('volume-')
+        }
+        self.assertEqual({'volume-v': 3 * GIB, 'volume-w': GIB}, files)
+        left = [
+            path.name
+            for path in (folder / 'pool').rglob('*')
+            if path.is_file() and ('.tmp' in path.name or 'trash' in str(path))
+        ]
+        self.assertEqual([], left)
+        self.check_told(folder / 'bus', [one.sequence for one in history])
+
+    def check_told(self, bus: Path, sequences: list[int]) -> None:
+        told = [
+            codec.decode(json.loads(line), Transition).sequence
+            for line in bus.read_text(encoding='utf-8').splitlines()
+        ]
+        self.assertEqual(sequences, sorted(set(told)))
+        # At least once, and anew only from where it was noted last.
+        at = 0
+        for sequence in told:
+            self.assertLessEqual(sequence, at + 1)
+            at = max(at, sequence)
+
+
+if __name__ == '__main__':
+    unittest.main()
