@@ -1,4 +1,4 @@
-"""Whether a storage still has room for what is asked of it."""
+"""How much a storage can still promise. Pure, so that tables can test it."""
 
 from __future__ import annotations
 
@@ -15,37 +15,44 @@ def check_room(
     extra_bytes: int,
     provisioning: Provisioning,
 ) -> None:
-    """Refuse what does not fit.
+    """Refuse what the storage could not keep.
 
-    Thin and thick volumes together may be promised as much as the storage
-    less its reserve, times the over-subscription ratio. What is thick must
-    also fit in what is physically free beyond the reserve.
+    Two bounds. The sum of all sizes stays within what may be promised: the
+    size without the reserve, times the over-subscription ratio. And what is
+    thick must fit, today, into what is unused without the reserve.
 
-    :param provisioned_bytes: what all volumes have been promised already.
-    :param extra_bytes: what is asked for now, above 0.
+    :param provisioned_bytes: the sum of the sizes of all volumes.
+    :param extra_bytes: what is to be added: a volume, or its growth.
     :raises EventRejected: it does not fit; says how much would.
     """
-    usable = space.total_bytes * (100 - space.reserved_percentage) // 100
-    promised = int(usable * space.max_over_subscription_ratio)
-    left = max(0, promised - provisioned_bytes)
-    if extra_bytes > left:
+    usable_bytes = get_usable(space)
+    promisable_bytes = int(usable_bytes * space.max_over_subscription_ratio)
+    left_bytes = max(0, promisable_bytes - provisioned_bytes)
+    if extra_bytes > left_bytes:
         raise exceptions.EventRejected(
-            f'{_gib(extra_bytes)} more does not fit: {_gib(left)} of '
-            f'{_gib(promised)} can still be promised. Ask for less, or '
-            'delete what is not needed.'
+            f'{size_text(extra_bytes)} more does not fit: '
+            f'{size_text(left_bytes)} of {size_text(promisable_bytes)} can '
+            'still be promised. Ask for less, or delete volumes.'
         )
     if provisioning is Provisioning.THICK:
-        reserve = space.total_bytes - usable
-        free = max(0, space.free_bytes - reserve)
-        if extra_bytes > free:
+        reserve_bytes = space.total_bytes - usable_bytes
+        free_bytes = max(0, space.free_bytes - reserve_bytes)
+        if extra_bytes > free_bytes:
             raise exceptions.EventRejected(
-                f'{_gib(extra_bytes)} of thick space does not fit: '
-                f'{_gib(free)} of the storage is free. Ask for less, or for '
-                'a thin volume.'
+                f'{size_text(extra_bytes)} more of thick provisioning does '
+                f'not fit: {size_text(free_bytes)} of '
+                f'{size_text(usable_bytes)} are unused. Ask for less or for '
+                'thin provisioning, or delete volumes.'
             )
 
 
-def _gib(size_bytes: int) -> str:
+def get_usable(space: model.StorageSpace) -> int:
+    """Return the storage's size without its reserve."""
+    return space.total_bytes * (100 - space.reserved_percentage) // 100
+
+
+def size_text(size_bytes: int) -> str:
+    """Write a size for people; in bytes too unless it is whole GiB."""
     if size_bytes % GIB == 0:
         return f'{size_bytes // GIB} GiB'
-    return f'{size_bytes / GIB:.1f} GiB'
+    return f'{size_bytes / GIB:.2f} GiB ({size_bytes} bytes)'

@@ -47,7 +47,7 @@ class TestVolumes(base.CloudCase):
         shown = self.wait(
             volume_id, 'error', state='failed', reason='rejected'
         )
-        self.assertIn('does not fit', shown['metadata']['virtdc.message'])
+        self.assertIn('There is no room', shown['metadata']['virtdc.message'])
         self.assertFalse(self.file_of(volume_id).exists())
 
     def test_a_thick_volume_takes_its_space(self) -> None:

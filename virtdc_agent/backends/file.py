@@ -1,16 +1,26 @@
-"""The backend "file": volumes as files in a folder of shared storage."""
+"""Volumes as files in a folder: the embedded backend.
+
+The folder is any file system with hard links, best one that all hosts mount.
+``layout`` has its names, ``label`` says why each volume has a label.
+
+Steps of a create, each durable before the next: the temporary file is made,
+filled and synced; its label is written; leave is asked; the file is linked
+to its name. Of a delete: leave is asked; the file is renamed into the trash;
+trash and label are removed. Killed between any two, what is left is either a
+whole volume or what ``sweep`` removes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
-import errno
+import dataclasses
 import logging
 import os
-from pathlib import Path
-import struct
+import stat
 from typing import Self
 
 from oslo_config import cfg
@@ -18,134 +28,129 @@ from oslo_config import cfg
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent import model
-from virtdc_agent.backends import qemu_img
-from virtdc_agent.backends.layout import Layout
-from virtdc_agent.backends.layout import Meta
-from virtdc_agent.backends.layout import open_new
-from virtdc_agent.contract import events
+from virtdc_agent.backends import layout
+from virtdc_agent.backends.folder import Folder
+from virtdc_agent.backends.folder import OpenFolder
+from virtdc_agent.backends.image import Image
+from virtdc_agent.backends.label import Label
+from virtdc_agent.backends.oserrors import translated
+from virtdc_agent.backends.qcow2 import Qcow2Image
+from virtdc_agent.backends.qemu_img import QemuImg
+from virtdc_agent.backends.raw import RawImage
+from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Provisioning
 
 LOG = logging.getLogger(__name__)
 
-CHUNK_BYTES = 8 * 1024**2
-"""Zeros written between two looks at the deadline: some ten milliseconds."""
-_ZEROS = bytes(CHUNK_BYTES)
-_QCOW2_MAGIC = b'QFI\xfb'
-_BUSY = frozenset({errno.EBUSY, errno.ETIMEDOUT, errno.ENOLCK, errno.EAGAIN})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What has a volume's name.
+
+    :param label: ``None``: it is not a volume, and not to be touched.
+    """
+
+    status: os.stat_result
+    label: Label | None
 
 
 class FileBackend(interfaces.Backend):
-    """Keeps each volume as one file.
+    """Keeps each volume in a file; see the interface for the promises.
 
-    A volume is made under a temporary name, written to disk and then linked
-    to its own name, which fails if that is taken. To remove one, it is
-    renamed and then unlinked. So whatever is under a volume's name is whole,
-    and what an interruption leaves can be told by its name.
-
-    Raw volumes only ever grow by ``ftruncate``, which is safe beside a guest
-    that uses them. Thick volumes have all their space written.
-
-    :param folder: an existing folder that holds nothing else.
+    :param path: the folder; it is there and holds nothing else.
+    :param format: of volumes that do not ask for one.
+    :param provisioning: of volumes that do not ask for one.
+    :param require_mount: refuse to start unless ``path`` is a mount point.
     """
 
     operations = frozenset(
         {Operation.CREATE, Operation.DELETE, Operation.EXTEND}
     )
-    formats = frozenset(Format)
-    provisionings = frozenset(Provisioning)
 
     def __init__(
         self,
-        folder: Path,
+        path: str | None,
         *,
-        default_format: Format = Format.RAW,
-        default_provisioning: Provisioning = Provisioning.THIN,
+        format: Format = Format.RAW,
+        provisioning: Provisioning = Provisioning.THIN,
         max_over_subscription_ratio: float = 20.0,
         reserved_percentage: int = 0,
         require_mount: bool = False,
+        qemu_img: QemuImg | None = None,
     ) -> None:
-        self._layout = Layout(folder)
-        self._default_format = default_format
-        self.default_provisioning = default_provisioning
+        self._path = path or ''
+        self._format = format
+        self.default_provisioning = provisioning
+        self.default_provisioning = provisioning
         self._ratio = max_over_subscription_ratio
         self._reserved_percentage = reserved_percentage
         self._require_mount = require_mount
+        self._qemu_img = qemu_img or QemuImg()
+        self._folder = Folder(self._path)
+        self._images: Mapping[Format, Image] = {
+            Format.RAW: RawImage(),
+            Format.QCOW2: Qcow2Image(self._qemu_img),
+        }
+        self.formats = frozenset({Format.RAW})
+        self.provisionings = frozenset({Provisioning.THIN})
 
     @classmethod
     def from_config(
         cls, conf: cfg.ConfigOpts, *, clock: interfaces.Clock
     ) -> Self:
-        """Return the backend that ``[backend_file]`` describes.
-
-        :raises ConfigInvalid: no folder is named.
-        """
+        """Return a backend as ``[backend_file]`` says."""
         options = conf.backend_file
-        if not options.path:
-            raise exceptions.ConfigInvalid(
-                '[backend_file] path is not set: name an existing folder on '
-                'storage that all hosts share.'
-            )
         return cls(
-            Path(options.path),
-            default_format=Format(options.format),
-            default_provisioning=Provisioning(options.provisioning),
+            options.path,
+            format=Format(options.format),
+            provisioning=Provisioning(options.provisioning),
             max_over_subscription_ratio=options.max_over_subscription_ratio,
             reserved_percentage=options.reserved_percentage,
             require_mount=options.require_mount,
         )
 
     def start(self) -> None:
-        """See the interface."""
-        folder = self._layout.folder
-        option = f'[backend_file] path = {folder}'
-        if not folder.is_absolute():
-            raise exceptions.ConfigInvalid(f'{option} must be absolute.')
-        if not folder.is_dir():
-            raise exceptions.ConfigInvalid(
-                f'{option} is not a folder: create it, or mount the storage '
-                'that holds it.'
-            )
-        if self._require_mount and not os.path.ismount(folder):
-            raise exceptions.ConfigInvalid(
-                f'{option} is not a mount point: mount the storage there, or '
-                'set [backend_file] require_mount = false.'
-            )
-        probe = folder / f'.tmp-probe.{os.getpid()}'
+        """See the interface. Makes the folder's own parts, once."""
+        self._check_path()
         try:
-            os.close(open_new(probe))
-            probe.unlink()
+            can_reserve = self._folder.prepare()
         except OSError as exc:
             raise exceptions.ConfigInvalid(
-                f'{option} cannot be written to ({exc.strerror}).'
+                f'[backend_file] path = {self._path} cannot be used: '
+                f'{exc.strerror}. The agent must be able to write, sync and '
+                'link files there; see to its owner, its mode and its mount.'
             ) from exc
-        if not qemu_img.is_installed():
-            if self._default_format is Format.QCOW2:
-                raise exceptions.ConfigInvalid(
-                    '[backend_file] format = qcow2 needs qemu-img: install '
-                    'it, or choose raw.'
-                )
-            self.formats = frozenset({Format.RAW})
+        missing = self._qemu_img.get_missing()
+        if missing and self._format is Format.QCOW2:
+            raise exceptions.ConfigInvalid(
+                f'[backend_file] format = qcow2 needs {", ".join(missing)}: '
+                'install qemu-utils and util-linux, or choose raw.'
+            )
+        if not can_reserve and self.default_provisioning is Provisioning.THICK:
+            raise exceptions.ConfigInvalid(
+                '[backend_file] provisioning = thick needs a file system '
+                f'that can reserve space, and that of {self._path} cannot '
+                '(NFS can since 4.2): mount it otherwise, or choose thin.'
+            )
+        self.formats = frozenset({Format.RAW} if missing else Format)
+        self.provisionings = frozenset(
+            Provisioning if can_reserve else {Provisioning.THIN}
+        )
 
     def sweep(self) -> Sequence[str]:
         """See the interface."""
-        with _errors():
-            leftovers = self._layout.leftovers()
-            for path in leftovers:
-                path.unlink(missing_ok=True)
-            if leftovers:
-                self._layout.sync()
-        return [path.name for path in leftovers]
+        with self._opened('Sweeping the storage') as folder:
+            return folder.sweep()
 
     def space(self) -> model.StorageSpace:
         """See the interface."""
-        with _errors():
-            found = os.statvfs(self._layout.folder)
+        with self._opened('The size of the storage') as folder:
+            status = os.fstatvfs(folder.root)
         return model.StorageSpace(
-            total_bytes=found.f_blocks * found.f_frsize,
-            free_bytes=found.f_bavail * found.f_frsize,
+            total_bytes=status.f_blocks * status.f_frsize,
+            free_bytes=status.f_bavail * status.f_frsize,
             max_over_subscription_ratio=self._ratio,
             reserved_percentage=self._reserved_percentage,
         )
@@ -153,43 +158,81 @@ class FileBackend(interfaces.Backend):
     def create(
         self,
         volume_id: str,
-        parameters: events.CreateParameters,
+        parameters: CreateParameters,
         context: interfaces.OperationContext,
     ) -> model.VolumeFacts:
         """See the interface."""
-        meta = Meta(
-            format=parameters.format or self._default_format,
-            provisioning=parameters.provisioning or self.default_provisioning,
-            event_id=context.event_id,
-        )
-        with _errors():
-            existing = self._existing(volume_id, meta)
-            if existing is not None:
-                return existing
-            temporary = self._layout.temporary(volume_id, context.event_id)
-            try:
-                self._fill(temporary, meta, parameters.size_bytes, context)
-                context.begin_commit()
-                self._layout.write_meta(volume_id, meta)
-                self._publish(volume_id, temporary)
-            finally:
-                temporary.unlink(missing_ok=True)
-            self._layout.sync()
-            return self._facts(volume_id, meta)
+        layout.check_identifier(volume_id)
+        layout.check_identifier(context.event_id)
+        format_ = parameters.format or self._format
+        provisioning = parameters.provisioning or self.default_provisioning
+        if format_ not in self.formats:
+            raise _not_offered('format', format_, self.formats)
+        if provisioning not in self.provisionings:
+            raise _not_offered(
+                'provisioning', provisioning, self.provisionings
+            )
+        self._images[format_].check_size(parameters.size_bytes)
+        with self._opened(f'Volume {volume_id}') as folder:
+            found = _look(folder, volume_id)
+            if found is None:
+                label = self._make(
+                    folder,
+                    volume_id,
+                    parameters.size_bytes,
+                    format_,
+                    provisioning,
+                    context,
+                )
+                return _facts(volume_id, parameters.size_bytes, label)
+            present = found.label
+            if present is None or present.event_id != context.event_id:
+                raise _taken(volume_id)
+            if present.inode != found.status.st_ino:
+                # Our label; but something else took the name before us.
+                folder.remove_label(volume_id)
+                raise _taken(volume_id)
+            # The earlier attempt may have ended before this.
+            folder.sync()
+            return self._measured(folder, volume_id, present)
 
     def delete(
         self, volume_id: str, context: interfaces.OperationContext
     ) -> None:
-        """See the interface."""
-        volume = self._layout.volume(volume_id)
-        trash = self._layout.trash(volume_id, context.event_id)
-        with _errors():
+        """See the interface.
+
+        :raises EventRejected: what has the name is not a volume of ours.
+        """
+        layout.check_identifier(volume_id)
+        layout.check_identifier(context.event_id)
+        trash = layout.scratch_name(
+            volume_id, context.event_id, context.attempt
+        )
+        with self._opened(f'Volume {volume_id}') as folder:
+            found = _look(folder, volume_id)
+            if found is None:
+                # The earlier attempt may have ended before this.
+                folder.sync()
+                folder.remove_label(volume_id)
+                return
+            if found.label is None:
+                raise exceptions.EventRejected(
+                    f'What has the name of volume {volume_id} in the storage '
+                    'was not made by this agent and is left alone; its '
+                    'operator may remove it.'
+                )
             context.begin_commit()
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(volume, trash)
-                self._layout.sync()
-            self._layout.remove_meta(volume_id)
-            trash.unlink(missing_ok=True)
+            folder.throw_away(layout.volume_name(volume_id), trash)
+            try:
+                folder.empty_trash(trash)
+                folder.remove_label(volume_id)
+            except OSError:
+                LOG.warning(
+                    'Volume %s is deleted, but its space is not free before '
+                    'the next start.',
+                    volume_id,
+                    exc_info=True,
+                )
 
     def extend(
         self,
@@ -197,215 +240,192 @@ class FileBackend(interfaces.Backend):
         size_bytes: int,
         context: interfaces.OperationContext,
     ) -> model.VolumeFacts:
-        """See the interface.
-
-        New space of a thick volume is written after the file has grown: at
-        a crash or a deadline the volume has its new size, and not all of
-        the space is taken yet; the next attempt takes the rest.
-        """
-        with _errors():
-            facts = self.find(volume_id)
-            if facts is None:
+        """See the interface."""
+        layout.check_identifier(volume_id)
+        name = layout.volume_name(volume_id)
+        with self._opened(f'Volume {volume_id}') as folder:
+            found = _look(folder, volume_id)
+            if found is None or found.label is None:
                 raise exceptions.EventRejected(
                     f'The storage has no volume {volume_id}.'
                 )
-            if facts.size_bytes > size_bytes:
-                raise exceptions.EventRejected(
-                    f'Volume {volume_id} has {facts.size_bytes} bytes and '
-                    f'cannot shrink to {size_bytes}.'
-                )
-            volume = self._layout.volume(volume_id)
-            if facts.format is Format.QCOW2:
-                if facts.size_bytes < size_bytes:
-                    self._resize_image(volume, size_bytes, context)
-            else:
-                self._grow(volume, facts, size_bytes, context)
-            return self._facts(volume_id, self._meta(volume_id))
+            label = found.label
+            image = self._images[label.format]
+            image.check_size(size_bytes)
+            with folder.opened(name, os.O_RDWR) as descriptor:
+                present_bytes = _measure(image, descriptor, volume_id)
+                if present_bytes > size_bytes:
+                    raise exceptions.EventRejected(
+                        f'Volume {volume_id} has {present_bytes} bytes and '
+                        f'cannot shrink to {size_bytes}.'
+                    )
+                if present_bytes < size_bytes:
+                    image.grow(
+                        descriptor,
+                        size_bytes,
+                        label.provisioning,
+                        context,
+                        lambda: folder.locked(volume_id),
+                    )
+                # Also after an earlier attempt that ended before this.
+                os.fsync(descriptor)
+        return _facts(volume_id, size_bytes, label)
 
     def find(self, volume_id: str) -> model.VolumeFacts | None:
         """See the interface."""
-        with _errors():
-            path = self._layout.volume(volume_id)
-            if self._layout.size_on_disk(path) is None:
-                return None
-            return self._facts(volume_id, self._meta(volume_id))
+        if not layout.is_identifier(volume_id):
+            return None
+        with self._opened(f'Volume {volume_id}') as folder:
+            return self._find(folder, volume_id)
 
     def scan(self) -> Iterable[model.VolumeFacts]:
         """See the interface."""
-        with _errors():
-            for volume_id in self._layout.volume_ids():
-                facts = self.find(volume_id)
+        with self._opened('The list of volumes') as folder:
+            for name in folder.names():
+                volume_id = layout.volume_id_of(name)
+                if volume_id is None:
+                    continue
+                facts = self._find(folder, volume_id)
                 if facts is not None:
                     yield facts
 
-    def _existing(
-        self, volume_id: str, wanted: Meta
-    ) -> model.VolumeFacts | None:
-        """Return what an earlier attempt of this event made, if it did."""
-        path = self._layout.volume(volume_id)
-        if not os.path.lexists(path):
-            return None
-        if self._layout.read_meta(volume_id) != wanted:
-            raise exceptions.EventRejected(
-                f'The storage already holds a volume {volume_id} that this '
-                'request did not make.'
+    def _check_path(self) -> None:
+        if not self._path:
+            raise exceptions.ConfigInvalid(
+                '[backend_file] path is not set: name the folder of the '
+                'volumes.'
             )
-        return self._facts(volume_id, wanted)
+        if not os.path.isabs(self._path):
+            raise exceptions.ConfigInvalid(
+                f'[backend_file] path = {self._path} depends on where the '
+                'agent is started: give it from the root on.'
+            )
+        if not os.path.isdir(self._path):
+            raise exceptions.ConfigInvalid(
+                f'[backend_file] path = {self._path} is not a folder: mount '
+                'the storage there, or make the folder.'
+            )
+        if self._require_mount and not os.path.ismount(self._path):
+            raise exceptions.ConfigInvalid(
+                f'[backend_file] path = {self._path} is not a mount point: '
+                'mount the storage there, or set require_mount = false.'
+            )
 
-    def _fill(
+    @contextlib.contextmanager
+    def _opened(self, subject: str) -> Iterator[OpenFolder]:
+        with translated(subject), self._folder.open() as folder:
+            yield folder
+
+    def _make(
         self,
-        path: Path,
-        meta: Meta,
+        folder: OpenFolder,
+        volume_id: str,
         size_bytes: int,
+        format_: Format,
+        provisioning: Provisioning,
         context: interfaces.OperationContext,
-    ) -> None:
-        context.check()
-        if meta.format is Format.QCOW2:
-            preallocation = (
-                'full' if meta.provisioning is Provisioning.THICK else 'off'
-            )
-            qemu_img.run(
-                context,
-                *('create', '-q', '-f', 'qcow2'),
-                *('-o', f'preallocation={preallocation}'),
-                *('--', str(path), str(size_bytes)),
-            )
-            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-        else:
-            descriptor = open_new(path)
-        try:
-            if meta.format is Format.RAW:
-                os.ftruncate(descriptor, size_bytes)
-                if meta.provisioning is Provisioning.THICK:
-                    _write_zeros(descriptor, 0, size_bytes, context)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _publish(self, volume_id: str, temporary: Path) -> None:
-        """Give a finished file its name, unless it is taken."""
-        try:
-            os.link(
-                temporary,
-                self._layout.volume(volume_id),
-                follow_symlinks=False,
-            )
-        except FileExistsError as exc:
-            raise exceptions.EventRejected(
-                f'The storage already holds a volume {volume_id} that this '
-                'request did not make.'
-            ) from exc
-
-    def _resize_image(
-        self,
-        volume: Path,
-        size_bytes: int,
-        context: interfaces.OperationContext,
-    ) -> None:
-        context.begin_commit()
-        qemu_img.run(
-            context,
-            *('resize', '-q', '-f', 'qcow2'),
-            *('--', str(volume), str(size_bytes)),
+    ) -> Label:
+        scratch = layout.scratch_name(
+            volume_id, context.event_id, context.attempt
         )
-
-    def _grow(
-        self,
-        volume: Path,
-        facts: model.VolumeFacts,
-        size_bytes: int,
-        context: interfaces.OperationContext,
-    ) -> None:
-        descriptor = os.open(volume, os.O_RDWR | os.O_NOFOLLOW)
         try:
+            descriptor = folder.make_temporary(scratch)
+            try:
+                self._images[format_].fill(
+                    descriptor, size_bytes, provisioning, context
+                )
+                os.fsync(descriptor)
+                label = Label(
+                    event_id=context.event_id,
+                    inode=os.fstat(descriptor).st_ino,
+                    format=format_,
+                    provisioning=provisioning,
+                )
+            finally:
+                os.close(descriptor)
+            folder.write_label(volume_id, label, f'{scratch}.label')
             context.begin_commit()
-            if size_bytes > facts.size_bytes:
-                os.ftruncate(descriptor, size_bytes)
-                if facts.provisioning is Provisioning.THICK:
-                    _write_zeros(
-                        descriptor, facts.size_bytes, size_bytes, context
-                    )
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            folder.publish(scratch, layout.volume_name(volume_id))
+            return label
+        except BaseException as exc:
+            folder.drop_temporary(scratch)
+            folder.drop_temporary(f'{scratch}.label')
+            with contextlib.suppress(OSError):
+                folder.remove_label(volume_id)
+            if isinstance(exc, FileExistsError):
+                raise _taken(volume_id) from exc
+            raise
 
-    def _meta(self, volume_id: str) -> Meta:
-        # A volume that somebody put there by hand: raw is what cannot harm.
-        return self._layout.read_meta(volume_id) or Meta(
-            format=Format.RAW, provisioning=Provisioning.THIN, event_id=''
-        )
+    def _find(
+        self, folder: OpenFolder, volume_id: str
+    ) -> model.VolumeFacts | None:
+        found = _look(folder, volume_id)
+        if found is None or found.label is None:
+            return None
+        try:
+            return self._measured(folder, volume_id, found.label)
+        except FileNotFoundError:
+            # Deleted since.
+            return None
 
-    def _facts(self, volume_id: str, meta: Meta) -> model.VolumeFacts:
-        path = self._layout.volume(volume_id)
-        size = self._layout.size_on_disk(path)
-        if meta.format is Format.QCOW2:
-            size = _qcow2_size(path)
-        if size is None:
-            raise exceptions.BackendError(
-                f'Volume {volume_id} is not a regular file.'
+    def _measured(
+        self, folder: OpenFolder, volume_id: str, label: Label
+    ) -> model.VolumeFacts:
+        name = layout.volume_name(volume_id)
+        with folder.opened(name, os.O_RDONLY) as descriptor:
+            size_bytes = _measure(
+                self._images[label.format], descriptor, volume_id
             )
-        return model.VolumeFacts(
-            volume_id=volume_id,
-            size_bytes=size,
-            format=meta.format,
-            provisioning=meta.provisioning,
-        )
+        return _facts(volume_id, size_bytes, label)
 
 
-def _write_zeros(
-    descriptor: int,
-    start: int,
-    end: int,
-    context: interfaces.OperationContext,
-) -> None:
-    at = start
-    while at < end:
-        context.check()
-        context.report(at - start, end - start, 'writing zeros')
-        at += os.pwrite(descriptor, _ZEROS[: min(CHUNK_BYTES, end - at)], at)
-    context.report(end - start, end - start, 'writing zeros')
-
-
-def _qcow2_size(path: Path) -> int:
-    """Return the virtual size that an image of ours has in its header."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+def _look(folder: OpenFolder, volume_id: str) -> _Found | None:
+    """Return what has a volume's name, volume or not."""
+    status = folder.find(layout.volume_name(volume_id))
+    if status is None:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return _Found(status=status, label=None)
     try:
-        header = os.pread(descriptor, 32, 0)
-    finally:
-        os.close(descriptor)
-    if len(header) < 32 or header[:4] != _QCOW2_MAGIC:
+        label = folder.read_label(volume_id)
+    except ValueError as exc:
         raise exceptions.BackendError(
-            f'{path.name} has lost its header: it is not a qcow2 image.'
-        )
-    size: int = struct.unpack('>Q', header[24:32])[0]
-    return size
-
-
-@contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    """Translate what the file system says; no host paths go out."""
-    try:
-        yield
-    except OSError as exc:
-        problem = exc.strerror or 'unknown error'
-        if exc.errno in _FULL:
-            raise exceptions.BackendUnavailable(
-                'The storage is full; delete something, or ask its operator '
-                'for more.'
-            ) from exc
-        if exc.errno == errno.EFBIG:
-            raise exceptions.EventRejected(
-                "The volume is larger than the storage's largest file."
-            ) from exc
-        if exc.errno in _BUSY:
-            raise exceptions.BackendBusy(
-                f'The storage is busy ({problem}); try again later.'
-            ) from exc
-        if exc.errno in (errno.ENOENT, errno.EROFS, errno.ENOTCONN):
-            raise exceptions.BackendUnavailable(
-                f'The storage cannot be used now ({problem}); its operator '
-                'must look at it.'
-            ) from exc
-        raise exceptions.BackendError(
-            f'The storage failed ({problem}); try again, or tell its operator.'
+            f'The label of volume {volume_id} cannot be read ({exc}); the '
+            'operator of the storage has to look at it.'
         ) from exc
+    return _Found(status=status, label=label)
+
+
+def _measure(image: Image, descriptor: int, volume_id: str) -> int:
+    try:
+        return image.measure(descriptor)
+    except ValueError as exc:
+        raise exceptions.BackendError(
+            f'Volume {volume_id} is damaged ({exc}); the operator of the '
+            'storage has to look at it.'
+        ) from exc
+
+
+def _facts(volume_id: str, size_bytes: int, label: Label) -> model.VolumeFacts:
+    return model.VolumeFacts(
+        volume_id=volume_id,
+        size_bytes=size_bytes,
+        format=label.format,
+        provisioning=label.provisioning,
+    )
+
+
+def _taken(volume_id: str) -> exceptions.EventRejected:
+    return exceptions.EventRejected(
+        f'A volume {volume_id} exists already in the storage and was not '
+        'made by this event: choose another id.'
+    )
+
+
+def _not_offered(
+    what: str, wanted: str, offered: Iterable[str]
+) -> exceptions.EventRejected:
+    return exceptions.EventRejected(
+        f'The storage offers no {what} "{wanted}", only '
+        f'{", ".join(sorted(offered))}.'
+    )

@@ -1,186 +1,63 @@
-"""Names in the folder of the backend "file", and what may be there.
+"""Names in the folder of the backend "file".
 
 ::
 
-    volume-<id>                  a volume
-    .meta-<id>.json              its format and provisioning, and which event
-                                 made it
-    .tmp-<id>.<event>            a volume that is being made
-    .trash-<id>.<event>          a volume that is being removed
+    .virtdc                  which folder this is: an id, for ever
+    volume-<volume id>       a volume, from its first to its last moment
+    .labels/<volume id>      what the volume is: see ``label``
+    .temporary/...           what is being made, and is nobody's yet
+    .trash/...               what is deleted, and is nobody's any more
 
-What a volume is, is never read from its bytes: a guest may write a qcow2
-header into a raw volume, and would then choose what its host opens. It stands
-in a file of its own beside the volume, which any file system can hold.
+Identifiers hold no slash and do not begin with a dot, so that no name made
+here can leave the folder or meet another kind of name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-import contextlib
-import dataclasses
-import json
-import os
-from pathlib import Path
-import stat
+import re
 
 from virtdc_agent import exceptions
-from virtdc_agent.contract import fields
-from virtdc_agent.contract.events import Format
-from virtdc_agent.contract.events import Provisioning
 
-VOLUME = 'volume-'
-META = '.meta-'
-TEMPORARY = '.tmp-'
-TRASH = '.trash-'
-MODE = 0o600
+IDENTITY = '.virtdc'
+LABELS = '.labels'
+TEMPORARY = '.temporary'
+TRASH = '.trash'
+
+_PREFIX = 'volume-'
+# What the contract admits. Asked again: names are this backend's own defence.
+_IDENTIFIER = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Meta:
-    """What is noted of a volume.
+def is_identifier(text: str) -> bool:
+    """Say whether a text can be part of a file's name."""
+    return _IDENTIFIER.fullmatch(text) is not None
 
-    :param event_id: the event that made it, so that a second attempt knows
-        its own work from another's file.
+
+def check_identifier(text: str) -> None:
+    """Refuse what must not become part of a file's name.
+
+    :raises EventRejected: it is too long, or has other characters.
     """
-
-    format: Format
-    provisioning: Provisioning
-    event_id: str
-
-
-class Layout:
-    """Paths of volumes in a folder, and durable steps on them.
-
-    :param folder: an existing folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def volume(self, volume_id: str) -> Path:
-        """Return where a volume lies."""
-        return self.folder / f'{VOLUME}{_checked(volume_id)}'
-
-    def temporary(self, volume_id: str, event_id: str) -> Path:
-        """Return where an event makes a volume."""
-        name = f'{TEMPORARY}{_checked(volume_id)}.{_checked(event_id)}'
-        return self.folder / name
-
-    def trash(self, volume_id: str, event_id: str) -> Path:
-        """Return where an event puts a volume that is to go."""
-        name = f'{TRASH}{_checked(volume_id)}.{_checked(event_id)}'
-        return self.folder / name
-
-    def size_on_disk(self, path: Path) -> int | None:
-        """Return the size of a regular file; ``None`` if it is none."""
-        try:
-            found = os.lstat(path)
-        except FileNotFoundError:
-            return None
-        return found.st_size if stat.S_ISREG(found.st_mode) else None
-
-    def read_meta(self, volume_id: str) -> Meta | None:
-        """Return what is noted of a volume, if anything is."""
-        try:
-            text = self._meta(volume_id).read_text(encoding='utf-8')
-        except FileNotFoundError:
-            return None
-        try:
-            reader = fields.Reader(json.loads(text), 'meta')
-            return Meta(
-                format=reader.choice('format', Format),
-                provisioning=reader.choice('provisioning', Provisioning),
-                event_id=reader.text('event_id'),
-            )
-        except ValueError as exc:
-            raise exceptions.BackendError(
-                f'What is noted of volume {volume_id} cannot be read ({exc});'
-                " the data centre's operator must look at it."
-            ) from exc
-
-    def write_meta(self, volume_id: str, meta: Meta) -> None:
-        """Note what a volume is, durably, before it is there."""
-        text = json.dumps(
-            {
-                'format': meta.format.value,
-                'provisioning': meta.provisioning.value,
-                'event_id': meta.event_id,
-            }
-        )
-        path = self._meta(volume_id)
-        partial = path.with_name(
-            f'{TEMPORARY}{volume_id}.{meta.event_id}.meta'
-        )
-        descriptor = open_new(partial)
-        try:
-            os.write(descriptor, text.encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(partial, path)
-
-    def remove_meta(self, volume_id: str) -> None:
-        """Forget what was noted of a volume."""
-        self._meta(volume_id).unlink(missing_ok=True)
-
-    def sync(self) -> None:
-        """Make the names in the folder durable."""
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def volume_ids(self) -> Iterator[str]:
-        """Yield the ids of all volumes, in no order."""
-        with os.scandir(self.folder) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.startswith(VOLUME) and entry.is_file(
-                    follow_symlinks=False
-                ):
-                    volume_id = name.removeprefix(VOLUME)
-                    if fields.IDENTIFIER.fullmatch(volume_id):
-                        yield volume_id
-
-    def leftovers(self) -> list[Path]:
-        """Return what interrupted operations left.
-
-        Notes of volumes that are not there are left over, too.
-        """
-        found = []
-        with os.scandir(self.folder) as entries:
-            for entry in entries:
-                if entry.name.startswith((TEMPORARY, TRASH)):
-                    found.append(Path(entry.path))
-                elif entry.name.startswith(META):
-                    volume_id = entry.name.removeprefix(META).removesuffix(
-                        '.json'
-                    )
-                    with contextlib.suppress(exceptions.EventRejected):
-                        if self.size_on_disk(self.volume(volume_id)) is None:
-                            found.append(Path(entry.path))
-        return found
-
-    def _meta(self, volume_id: str) -> Path:
-        return self.folder / f'{META}{_checked(volume_id)}.json'
-
-
-def open_new(path: Path) -> int:
-    """Open a file for writing that is new, or was left by ourselves.
-
-    Never through a symbolic link that somebody put there.
-    """
-    path.unlink(missing_ok=True)
-    return os.open(
-        path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, MODE
-    )
-
-
-def _checked(name: str) -> str:
-    # The contract has checked it; this folder does not rely on that.
-    if not fields.IDENTIFIER.fullmatch(name):
+    if not is_identifier(text):
         raise exceptions.EventRejected(
-            'The id of the volume cannot be used as a file name.'
+            f'{text!r} is no identifier: use 1 to 64 letters, digits, dots, '
+            'dashes or underscores, beginning with a letter or digit.'
         )
-    return name
+
+
+def volume_name(volume_id: str) -> str:
+    """Return the name of a volume's file; hosts know it by this too."""
+    return _PREFIX + volume_id
+
+
+def volume_id_of(name: str) -> str | None:
+    """Return the volume that a file's name stands for, if it does."""
+    volume_id = name.removeprefix(_PREFIX)
+    if volume_id == name or not is_identifier(volume_id):
+        return None
+    return volume_id
+
+
+def scratch_name(volume_id: str, event_id: str, attempt: int) -> str:
+    """Return a name that no other attempt of any event uses."""
+    return f'{volume_id}.{event_id}.{attempt}'

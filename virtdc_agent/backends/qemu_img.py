@@ -1,56 +1,105 @@
-"""Runs ``qemu-img``, bounded and cancellable."""
+"""Runs qemu-img on one open file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+import errno
+import os
 import shutil
 import subprocess
 
-from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 
-PROGRAM = 'qemu-img'
-_BUSY_WORDS = ('Is another process using the image', 'Failed to get')
+_MAX_MEMORY_BYTES = 2 * 1024**3
+_MAX_CPU_S = 3600
+_MEANINGS = (
+    ('No space left on device', errno.ENOSPC),
+    ('Disk quota exceeded', errno.EDQUOT),
+    ('File too large', errno.EFBIG),
+    ('too large', errno.EFBIG),
+    ('Read-only file system', errno.EROFS),
+    ('Stale file handle', errno.ESTALE),
+    ('Input/output error', errno.EIO),
+    # Another process has the image open: a guest.
+    ('lock', errno.EBUSY),
+    ('Cannot allocate memory', errno.ENOMEM),
+)
 
 
-def is_installed() -> bool:
-    """Say whether the program is there."""
-    return shutil.which(PROGRAM) is not None
+class QemuImg:
+    """The program qemu-img, kept in bounds.
 
-
-def run(context: interfaces.OperationContext, *arguments: str) -> None:
-    """Run it to its end; on cancellation kill it and wait for it.
-
-    :raises OperationCancelled: it was killed because of that.
-    :raises BackendBusy: the image is locked.
-    :raises BackendError: it failed.
+    It dies with this process, may take so much memory and processor time and
+    no more, and is ended when its operation is cancelled. It is shown its
+    file by number, never by name: no name can then be taken for an option, a
+    protocol or another file.
     """
-    context.check()
-    try:
+
+    def __init__(self, program: str = 'qemu-img') -> None:
+        self._program = program
+
+    def get_missing(self) -> Sequence[str]:
+        """Return which of the programs needed are not installed."""
+        return [
+            program
+            for program in (self._program, 'setpriv', 'prlimit')
+            if shutil.which(program) is None
+        ]
+
+    def run(
+        self,
+        command: Sequence[str],
+        descriptor: int,
+        *arguments: str,
+        context: interfaces.OperationContext,
+        guard: int | None = None,
+    ) -> None:
+        """Run ``command`` on an open file, and wait for its end.
+
+        :param arguments: what follows the file's name.
+        :param guard: a descriptor that it keeps open while it runs.
+        :raises OperationCancelled: it was ended by a cancellation.
+        :raises OSError: it failed; as far as it can be told, why.
+        """
         process = subprocess.Popen(
-            [PROGRAM, *arguments],
+            [
+                *('setpriv', '--pdeathsig', 'KILL'),
+                *('prlimit', f'--as={_MAX_MEMORY_BYTES}'),
+                f'--cpu={_MAX_CPU_S}',
+                *(self._program, *command),
+                f'/proc/self/fd/{descriptor}',
+                *arguments,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            pass_fds=((descriptor,) if guard is None else (descriptor, guard)),
+            # Its own session: what is typed at our terminal is not for it.
             start_new_session=True,
+            env={'PATH': os.environ.get('PATH', os.defpath), 'LC_ALL': 'C'},
         )
-    except OSError as exc:
-        raise exceptions.BackendError(
-            'The data centre cannot run qemu-img; its operator must install '
-            'it.'
-        ) from exc
-    with process:
-        context.on_cancel(process.kill)
-        _, errors = process.communicate()
-        context.on_cancel(lambda: None)
-    if process.returncode == 0:
-        return
-    context.check()
-    said = errors.decode(errors='replace')
-    problem = exceptions.BackendError(
-        f'qemu-img {arguments[0]} failed with status {process.returncode}.'
-    )
-    if any(words in said for words in _BUSY_WORDS):
-        raise exceptions.BackendBusy(
-            'The image is in use by another program; try again later.'
-        ) from problem
-    raise problem from RuntimeError(said)
+        with process:
+            # Safe at any time: a process that was waited for is not killed.
+            context.on_cancel(process.kill)
+            _, said = process.communicate()
+            context.on_cancel(_nothing)
+        if process.returncode == 0:
+            return
+        if process.returncode < 0:
+            context.check()
+        text = said.decode('utf-8', 'replace').strip()
+        raise OSError(
+            _meaning_of(text),
+            f'qemu-img ended with {process.returncode}: {text}',
+        )
+
+
+def _meaning_of(text: str) -> int:
+    for words, number in _MEANINGS:
+        if words in text:
+            return number
+    return errno.EIO
+
+
+def _nothing() -> None:
+    """Do nothing on cancellation any more."""

@@ -17,6 +17,7 @@ import logging
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent import model
+from virtdc_agent.capacity import size_text
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
@@ -25,8 +26,6 @@ from virtdc_agent.contract.events import State
 from virtdc_agent.executor.room import Room
 
 LOG = logging.getLogger(__name__)
-
-GIB = 1024**3
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,13 +302,6 @@ class Handlers:
                 updated_at=self._clock.now(),
             )
         )
-
-
-def size_text(size_bytes: int) -> str:
-    """Write a size for people, exact where it is whole GiB."""
-    if size_bytes % GIB == 0:
-        return f'{size_bytes // GIB} GiB'
-    return f'{size_bytes / GIB:.2f} GiB ({size_bytes} bytes)'
 
 
 def _existing(claim: model.Claim) -> events.Volume:

@@ -1,4 +1,4 @@
-"""An exporter that remembers who is connected: for tests."""
+"""An exporter that only remembers: for tests and trials."""
 
 from __future__ import annotations
 
@@ -8,35 +8,37 @@ from typing import Self
 
 from oslo_config import cfg
 
+from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent.contract import events
 
 
 class MemoryExporter(interfaces.Exporter):
-    """Exports to nobody, and knows to whom.
+    """Keeps who may reach what; see the interface for the promises.
 
-    ``fail_with`` is raised by every call while it is set.
+    ``connected`` has the pairs of volume id and host that may, ``calls``
+    every call that changed or repeated it, in order.
     """
 
     storage_protocol = 'memory'
 
     def __init__(self) -> None:
-        self.fail_with: Exception | None = None
+        self.connected: set[tuple[str, str]] = set()
+        self.calls: list[tuple[str, str, str]] = []
+        self._errors: list[BaseException] = []
         self._lock = threading.Lock()
-        self._connected: set[tuple[str, str]] = set()
 
     @classmethod
     def from_config(
         cls, conf: cfg.ConfigOpts, *, clock: interfaces.Clock
     ) -> Self:
-        """Return a new one; it has no options."""
+        """Return an exporter with nobody connected; it has no options."""
         return cls()
 
-    @property
-    def connected(self) -> frozenset[tuple[str, str]]:
-        """Volumes and the hosts that they are exported to."""
+    def fail(self, error: BaseException) -> None:
+        """Have the next ``connect`` or ``disconnect`` raise ``error``."""
         with self._lock:
-            return frozenset(self._connected)
+            self._errors.append(error)
 
     def start(self) -> None:
         """See the interface."""
@@ -45,26 +47,35 @@ class MemoryExporter(interfaces.Exporter):
         self, volume: events.Volume, parameters: events.ConnectParameters
     ) -> None:
         """See the interface."""
-        self._fail()
+        if not parameters.host.strip():
+            raise exceptions.EventRejected(
+                f'Volume {volume.volume_id} cannot be connected to a host '
+                'without a name: give its connector a host.'
+            )
         with self._lock:
-            self._connected.add((volume.volume_id, parameters.host))
+            self._record('connect', volume.volume_id, parameters.host)
+            self.connected.add((volume.volume_id, parameters.host))
 
     def disconnect(self, volume: events.Volume, host: str) -> None:
         """See the interface."""
-        self._fail()
         with self._lock:
-            self._connected.discard((volume.volume_id, host))
+            self._record('disconnect', volume.volume_id, host)
+            self.connected.discard((volume.volume_id, host))
 
     def connection(
         self, volume: events.Volume, host: str
     ) -> Mapping[str, object]:
         """See the interface."""
-        self._fail()
         return {
             'driver_volume_type': 'memory',
-            'data': {'name': volume.volume_id, 'host': host},
+            'data': {
+                'volume_id': volume.volume_id,
+                'host': host,
+                'format': volume.format.value,
+            },
         }
 
-    def _fail(self) -> None:
-        if self.fail_with is not None:
-            raise self.fail_with
+    def _record(self, call: str, volume_id: str, host: str) -> None:
+        self.calls.append((call, volume_id, host))
+        if self._errors:
+            raise self._errors.pop(0)

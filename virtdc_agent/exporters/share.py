@@ -1,4 +1,9 @@
-"""The exporter "share": files of a file system that hosts mount."""
+"""Volumes are files of a file system that the hosts mount themselves.
+
+There is nothing to do when a host comes or goes: who may mount the share may
+use its volumes. The connection information is that of Cinder's and Nova's
+``nfs`` drivers, which mount ``export`` and open ``name`` in it.
+"""
 
 from __future__ import annotations
 
@@ -12,66 +17,67 @@ from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent.contract import events
 
-_EXPORT = re.compile(r'(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*):/\S*')
+# A host name or IPv4 address, or an IPv6 address in brackets; then a path,
+# but not as a URL has it.
+_EXPORT = re.compile(
+    r'(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])'
+    r':/(?!/)[^\s\x00-\x1f]*'
+)
 
 
 class ShareExporter(interfaces.Exporter):
-    """Tells hosts which file of which share a volume is.
+    """Names a share and a file in it. Holds no state; see the interface.
 
-    Hosts mount the share themselves, all volumes at once, so there is
-    nothing to do for one of them, and nothing secret to tell.
-
-    :param export: how hosts name the share, as ``filer:/volumes``.
-    :param mount_options: options of their mount, or empty.
+    :param export: as ``filer.example.org:/volumes``.
+    :param mount_options: as ``-o vers=4.2``; empty for none.
     """
 
     storage_protocol = 'nfs'
 
-    def __init__(self, export: str, mount_options: str = '') -> None:
-        self._export = export
-        self._mount_options = mount_options
+    def __init__(self, export: str | None, *, mount_options: str = '') -> None:
+        self._export = export or ''
+        self._mount_options = mount_options.strip()
 
     @classmethod
     def from_config(
         cls, conf: cfg.ConfigOpts, *, clock: interfaces.Clock
     ) -> Self:
-        """Return the exporter that ``[exporter_share]`` describes.
-
-        :raises ConfigInvalid: no share is named.
-        """
-        if not conf.exporter_share.export:
-            raise exceptions.ConfigInvalid(
-                '[exporter_share] export is not set: say how hosts mount the '
-                'folder of the volumes, as filer.example.org:/volumes.'
-            )
-        return cls(
-            conf.exporter_share.export, conf.exporter_share.mount_options
-        )
+        """Return an exporter as ``[exporter_share]`` says."""
+        options = conf.exporter_share
+        return cls(options.export, mount_options=options.mount_options)
 
     def start(self) -> None:
-        """See the interface."""
+        """See the interface. Asks nothing of the network."""
         if not _EXPORT.fullmatch(self._export):
             raise exceptions.ConfigInvalid(
-                f'[exporter_share] export = {self._export} must look like '
+                f'[exporter_share] export = {self._export!r} does not say '
+                "how hosts mount the volumes' folder: give it as host:/path, "
+                'with an IPv6 address in brackets, as '
                 'filer.example.org:/volumes.'
             )
 
     def connect(
         self, volume: events.Volume, parameters: events.ConnectParameters
     ) -> None:
-        """See the interface: whoever mounts the share reaches all of it."""
+        """Only see that the host has a name."""
+        if not parameters.host.strip():
+            raise exceptions.EventRejected(
+                f'Volume {volume.volume_id} cannot be connected to a host '
+                'without a name: give its connector a host.'
+            )
 
     def disconnect(self, volume: events.Volume, host: str) -> None:
-        """See the interface."""
+        """Do nothing."""
 
     def connection(
         self, volume: events.Volume, host: str
     ) -> Mapping[str, object]:
-        """See the interface."""
+        """See the interface. Where the share is mounted, the host decides."""
         return {
             'driver_volume_type': 'nfs',
             'data': {
                 'export': self._export,
+                # The name that the backend "file" gives.
                 'name': f'volume-{volume.volume_id}',
                 'format': volume.format.value,
                 'options': self._mount_options or None,

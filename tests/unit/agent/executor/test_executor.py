@@ -445,7 +445,7 @@ class TestRules(ExecutorCase):
     def test_beyond_capacity(self) -> None:
         self.backend = ScriptedBackend(total_bytes=10 * GIB)
         ended = self.run_events(builders.create('v', size_bytes=11 * GIB))
-        self.assert_rejected(ended, 'does not fit')
+        self.assert_rejected(ended, 'There is no room')
 
     def test_room_is_not_promised_twice(self) -> None:
         self.backend = ScriptedBackend(total_bytes=10 * GIB)
@@ -456,7 +456,9 @@ class TestRules(ExecutorCase):
         self.submit(first)
         held = self.backend.held('v')
         self.submit(second)
-        self.assert_rejected(self.wait(second, State.FAILED), 'does not fit')
+        self.assert_rejected(
+            self.wait(second, State.FAILED), 'There is no room'
+        )
         held.finish()
         self.wait(first)
 

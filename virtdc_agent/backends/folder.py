@@ -1,0 +1,352 @@
+"""The folder of the volumes: what can be done there, safely.
+
+Everything is reached from the folder's own descriptor, by names that hold no
+slash, and no symbolic link is followed. The folder is opened anew for every
+operation and recognised by its identity, so that a share that was unmounted
+is noticed and not written around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import os
+import stat
+import uuid
+
+from virtdc_agent import exceptions
+from virtdc_agent.backends import layout
+from virtdc_agent.backends import space
+from virtdc_agent.backends.label import Label
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_LABEL_MODE = 0o640
+_VOLUME_MODE = 0o660
+"""Owner and group: who is to use volumes is in the folder's group.
+
+A folder with the set-group-id bit hands its group down; without it the group
+is the agent's own, and nobody else reads a volume.
+"""
+_MAX_LABEL_BYTES = 4096
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFolder:
+    """The folder and those in it, open. Not shared between threads.
+
+    :raises OSError: from any method.
+    """
+
+    root: int
+    labels: int
+    temporary: int
+    trash: int
+
+    def make_temporary(self, name: str) -> int:
+        """Make an empty file that is no volume yet; return it open.
+
+        What a file of this name held is not reused.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.temporary)
+        descriptor = os.open(
+            name,
+            os.O_RDWR | os.O_CREAT | os.O_EXCL | _FILE,
+            _VOLUME_MODE,
+            dir_fd=self.temporary,
+        )
+        try:
+            # The process's umask is meant for its own files.
+            os.fchmod(descriptor, _VOLUME_MODE)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def publish(self, temporary: str, name: str) -> None:
+        """Give a temporary file its name, at once and for good.
+
+        A link, as renaming would replace what has that name.
+
+        :raises FileExistsError: something has that name; it is untouched.
+        :raises OSError: the name is not given, as far as that can be helped.
+        """
+        try:
+            os.link(
+                temporary,
+                name,
+                src_dir_fd=self.temporary,
+                dst_dir_fd=self.root,
+                follow_symlinks=False,
+            )
+        except FileExistsError:
+            # NFS may have lost the answer to a link that was made.
+            made = os.lstat(temporary, dir_fd=self.temporary)
+            found = os.lstat(name, dir_fd=self.root)
+            if not os.path.samestat(made, found):
+                raise
+        try:
+            self.sync()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=self.root)
+            raise
+        self.drop_temporary(temporary)
+
+    def drop_temporary(self, name: str) -> None:
+        """Remove a temporary file. What fails here, ``sweep`` makes good."""
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=self.temporary)
+
+    def find(self, name: str) -> os.stat_result | None:
+        """Return what has this name, a link itself and not its target."""
+        try:
+            return os.lstat(name, dir_fd=self.root)
+        except FileNotFoundError:
+            return None
+
+    @contextlib.contextmanager
+    def opened(self, name: str, flags: int) -> Iterator[int]:
+        """Open a regular file while the body runs."""
+        descriptor = os.open(name, flags | _FILE, dir_fd=self.root)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileNotFoundError(name)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def locked(self, volume_id: str) -> Iterator[int]:
+        """Hold a volume's lock while the body runs, or a child it started.
+
+        Waits for a child that an agent left behind when it was killed. The
+        lock is on the label: NFS would let a lock on the volume's own file
+        meet those of QEMU.
+        """
+        # For writing, as NFS has no other exclusive lock.
+        descriptor = os.open(volume_id, os.O_RDWR | _FILE, dir_fd=self.labels)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def throw_away(self, name: str, trash_name: str) -> None:
+        """Take a name away, at once and for good; the file is in the trash."""
+        os.rename(
+            name, trash_name, src_dir_fd=self.root, dst_dir_fd=self.trash
+        )
+        self.sync()
+
+    def empty_trash(self, trash_name: str) -> None:
+        """Free the space of what was thrown away."""
+        os.unlink(trash_name, dir_fd=self.trash)
+
+    def sync(self) -> None:
+        """Make durable which names there are."""
+        os.fsync(self.root)
+
+    def names(self) -> list[str]:
+        """Return every name in the folder."""
+        return os.listdir(self.root)
+
+    def read_label(self, volume_id: str) -> Label | None:
+        """Return a volume's label.
+
+        :raises ValueError: it is damaged.
+        """
+        try:
+            descriptor = os.open(
+                volume_id, os.O_RDONLY | _FILE, dir_fd=self.labels
+            )
+        except FileNotFoundError:
+            return None
+        try:
+            return Label.from_bytes(os.read(descriptor, _MAX_LABEL_BYTES))
+        finally:
+            os.close(descriptor)
+
+    def write_label(self, volume_id: str, label: Label, scratch: str) -> None:
+        """Put a label, durably, in the place of one that is there.
+
+        :param scratch: a name of a temporary file for it.
+        """
+        self._write(self.temporary, scratch, label.to_bytes())
+        os.rename(
+            scratch,
+            volume_id,
+            src_dir_fd=self.temporary,
+            dst_dir_fd=self.labels,
+        )
+        os.fsync(self.labels)
+
+    def remove_label(self, volume_id: str) -> None:
+        """Remove a label; one that is not there is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(volume_id, dir_fd=self.labels)
+
+    def sweep(self) -> list[str]:
+        """Remove temporary files, trash, and labels of nothing."""
+        removed = []
+        for folder, descriptor in (
+            (layout.TEMPORARY, self.temporary),
+            (layout.TRASH, self.trash),
+        ):
+            for name in os.listdir(descriptor):
+                os.unlink(name, dir_fd=descriptor)
+                removed.append(f'{folder}/{name}')
+        present = set(self.names())
+        for volume_id in os.listdir(self.labels):
+            name = layout.volume_name(volume_id)
+            # Asked again by name: a listing alone is not enough to throw
+            # away what cannot be made again.
+            if name not in present and self.find(name) is None:
+                os.unlink(volume_id, dir_fd=self.labels)
+                removed.append(f'{layout.LABELS}/{volume_id}')
+        return removed
+
+    def identify(self) -> str:
+        """Return the folder's identity; give it one if it has none."""
+        while True:
+            identity = _read_identity(self.root)
+            if identity is not None:
+                return identity
+            # Several agents may start at once; the first link wins.
+            scratch = f'identity.{uuid.uuid4().hex}'
+            self._write(self.temporary, scratch, uuid.uuid4().hex.encode())
+            with contextlib.suppress(FileExistsError):
+                self.publish(scratch, layout.IDENTITY)
+            self.drop_temporary(scratch)
+
+    @staticmethod
+    def _write(folder: int, name: str, content: bytes) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=folder)
+        descriptor = os.open(
+            name,
+            os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE,
+            _LABEL_MODE,
+            dir_fd=folder,
+        )
+        try:
+            if os.write(descriptor, content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class Folder:
+    """The configured folder, closed. Safe from any thread."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._identity = ''
+        self._place: tuple[int, int] | None = None
+
+    def prepare(self) -> bool:
+        """Make what is missing in the folder, and learn its identity.
+
+        Writes, links and removes a file: what cannot do that is of no use.
+
+        :returns: whether space can be reserved here.
+        :raises OSError: it cannot be used.
+        """
+        root = os.open(self._path, _FOLDER & ~os.O_NOFOLLOW)
+        try:
+            for name in (layout.LABELS, layout.TEMPORARY, layout.TRASH):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=root)
+            with _inside(root) as folder:
+                self._identity = folder.identify()
+                can_reserve = self._try_out(folder)
+            self._place = _place_of(root)
+            return can_reserve
+        finally:
+            os.close(root)
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[OpenFolder]:
+        """Hold the folder open while the body runs.
+
+        :raises BackendUnavailable: this is not the folder it was at first.
+        :raises OSError: it cannot be opened.
+        """
+        root = os.open(self._path, _FOLDER & ~os.O_NOFOLLOW)
+        try:
+            self._recognise(root)
+            with _inside(root) as folder:
+                yield folder
+        finally:
+            os.close(root)
+
+    def _recognise(self, root: int) -> None:
+        place = _place_of(root)
+        if place == self._place:
+            return
+        # A share that was mounted again may have another device number.
+        if not self._identity or _read_identity(root) != self._identity:
+            raise exceptions.BackendUnavailable(
+                'The storage is not the one that the agent started with; its '
+                'operator has to see that its share is mounted, or restart '
+                'the agent.'
+            )
+        self._place = place
+
+    @staticmethod
+    def _try_out(folder: OpenFolder) -> bool:
+        first, second = (f'probe.{uuid.uuid4().hex}' for _ in range(2))
+        descriptor = folder.make_temporary(first)
+        try:
+            os.fsync(descriptor)
+            os.link(
+                first,
+                second,
+                src_dir_fd=folder.temporary,
+                dst_dir_fd=folder.temporary,
+                follow_symlinks=False,
+            )
+            os.unlink(second, dir_fd=folder.temporary)
+            return space.can_reserve(descriptor)
+        finally:
+            os.close(descriptor)
+            folder.drop_temporary(first)
+
+
+def _read_identity(root: int) -> str | None:
+    """Return the identity of an open folder, if it has one."""
+    try:
+        descriptor = os.open(layout.IDENTITY, os.O_RDONLY | _FILE, dir_fd=root)
+    except FileNotFoundError:
+        return None
+    try:
+        return os.read(descriptor, _MAX_LABEL_BYTES).decode('ascii', 'replace')
+    finally:
+        os.close(descriptor)
+
+
+def _place_of(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+@contextlib.contextmanager
+def _inside(root: int) -> Iterator[OpenFolder]:
+    with contextlib.ExitStack() as stack:
+
+        def enter(name: str) -> int:
+            descriptor = os.open(name, _FOLDER, dir_fd=root)
+            stack.callback(os.close, descriptor)
+            return descriptor
+
+        yield OpenFolder(
+            root=root,
+            labels=enter(layout.LABELS),
+            temporary=enter(layout.TEMPORARY),
+            trash=enter(layout.TRASH),
+        )

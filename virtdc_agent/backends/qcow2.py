@@ -1,0 +1,102 @@
+"""Volumes whose file is a qcow2 image."""
+
+from __future__ import annotations
+
+import os
+
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent.backends.image import Lock
+from virtdc_agent.backends.qemu_img import QemuImg
+from virtdc_agent.contract.events import Provisioning
+
+_SECTOR_BYTES = 512
+_MAX_BYTES = 2**51
+"""What the tables of an image with clusters of 64 KiB can describe."""
+
+# The file format's specification, docs/interop/qcow2.txt in QEMU's source.
+_MAGIC = b'QFI\xfb'
+_HEADER_BYTES = 32
+_SIZE_FIELD = slice(24, 32)
+
+
+class Qcow2Image:
+    """The format ``qcow2``. See ``image.Image`` for the promises.
+
+    Images have no backing file. One that is in use is locked by its user
+    and cannot grow here.
+    """
+
+    def __init__(self, qemu_img: QemuImg) -> None:
+        self._qemu_img = qemu_img
+
+    def check_size(self, size_bytes: int) -> None:
+        """Refuse what qemu-img would round, or could not describe."""
+        if size_bytes % _SECTOR_BYTES:
+            raise exceptions.EventRejected(
+                f'A qcow2 volume cannot have {size_bytes} bytes: ask for a '
+                f'multiple of {_SECTOR_BYTES}.'
+            )
+        if size_bytes > _MAX_BYTES:
+            raise exceptions.EventRejected(
+                f'A qcow2 volume cannot have {size_bytes} bytes: ask for at '
+                f'most {_MAX_BYTES}.'
+            )
+
+    def fill(
+        self,
+        descriptor: int,
+        size_bytes: int,
+        provisioning: Provisioning,
+        context: interfaces.OperationContext,
+    ) -> None:
+        """Have qemu-img make an image. How far it is, it does not say."""
+        thick = provisioning is Provisioning.THICK
+        if thick:
+            context.report(phase='zeroing')
+        preallocation = 'full' if thick else 'off'
+        self._qemu_img.run(
+            (
+                *('create', '-q', '-f', 'qcow2'),
+                *('-o', f'preallocation={preallocation}'),
+            ),
+            descriptor,
+            str(size_bytes),
+            context=context,
+        )
+
+    def measure(self, descriptor: int) -> int:
+        """Read the size in the header: a microsecond, against 5 ms."""
+        header = os.pread(descriptor, _HEADER_BYTES, 0)
+        if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+            raise ValueError('its file does not begin as a qcow2 image')
+        return int.from_bytes(header[_SIZE_FIELD], 'big')
+
+    def grow(
+        self,
+        descriptor: int,
+        size_bytes: int,
+        provisioning: Provisioning,
+        context: interfaces.OperationContext,
+        lock: Lock,
+    ) -> None:
+        """Have qemu-img grow the image where it is.
+
+        It writes the new size last: killed before, it leaves a valid image
+        of the old size, with some clusters that nobody uses. What a thick
+        volume gains is reserved and not written, so that this is short: it
+        cannot be cancelled.
+        """
+        thick = provisioning is Provisioning.THICK
+        with lock() as guard:
+            context.begin_commit()
+            self._qemu_img.run(
+                (
+                    *('resize', '-q', '-f', 'qcow2'),
+                    f'--preallocation={"falloc" if thick else "off"}',
+                ),
+                descriptor,
+                str(size_bytes),
+                context=context,
+                guard=guard,
+            )

@@ -1,0 +1,554 @@
+"""What every backend must hold; for the test suite of any backend.
+
+A backend's test is a subclass with a few hooks::
+
+    class TestMine(backend.BackendRules):
+        def make_backend(self):
+            return MyBackend(...)
+
+        def reopen(self, backend):
+            return MyBackend(...)  # on the same storage
+
+        def place_stranger(self, backend, volume_id): ...
+        def read(self, backend, volume_id, offset, length): ...
+        def write(self, backend, volume_id, offset, content): ...
+        def crash(self, backend, operation, step): ...
+
+Only ``make_backend`` and ``reopen`` must be given. A rule whose hook is
+missing is skipped by name, so that it can be seen what is not proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent import futures
+import dataclasses
+import functools
+import itertools
+from typing import Protocol
+import unittest
+
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent import model
+from virtdc_agent.conformance.context import FakeContext
+from virtdc_agent.contract.events import CreateParameters
+from virtdc_agent.contract.events import Format
+from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract.events import Provisioning
+
+MIB = 1024**2
+VOLUME = 'first'
+MARK = b'what the user wrote'
+
+
+class Operate(Protocol):
+    """Does one operation."""
+
+    def __call__(
+        self,
+        backend: interfaces.Backend,
+        context: interfaces.OperationContext,
+    ) -> object:
+        """Do it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """An operation with an effect, for rules that hold for each of them.
+
+    :param before: sizes of the volumes that must be there before.
+    :param after: sizes of those that are there after.
+    """
+
+    name: str
+    operate: Operate
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+def create_first(
+    backend: interfaces.Backend, context: interfaces.OperationContext
+) -> model.VolumeFacts:
+    """Make the volume of most rules."""
+    return backend.create(VOLUME, CreateParameters(size_bytes=MIB), context)
+
+
+def create_thick(
+    backend: interfaces.Backend, context: interfaces.OperationContext
+) -> model.VolumeFacts:
+    """Make the volume of most rules, with its space taken at once."""
+    parameters = CreateParameters(
+        size_bytes=MIB, provisioning=Provisioning.THICK
+    )
+    return backend.create(VOLUME, parameters, context)
+
+
+def delete_first(
+    backend: interfaces.Backend, context: interfaces.OperationContext
+) -> None:
+    """Remove the volume of most rules."""
+    backend.delete(VOLUME, context)
+
+
+def extend_first(
+    backend: interfaces.Backend, context: interfaces.OperationContext
+) -> model.VolumeFacts:
+    """Make the volume of most rules twice as large."""
+    return backend.extend(VOLUME, 2 * MIB, context)
+
+
+CREATE = Act(name='create', operate=create_first, before=(), after=(MIB,))
+CREATE_THICK = Act(
+    name='create thick', operate=create_thick, before=(), after=(MIB,)
+)
+DELETE = Act(name='delete', operate=delete_first, before=(MIB,), after=())
+EXTEND = Act(
+    name='extend', operate=extend_first, before=(MIB,), after=(2 * MIB,)
+)
+
+
+class BackendRules(unittest.TestCase):
+    """The rules. Not run by itself: ``make_backend`` is for subclasses."""
+
+    sizes = (512, MIB, 3 * MIB + 512, 1024 * MIB)
+    """Sizes that the backend can make exactly."""
+
+    def make_backend(self) -> interfaces.Backend:
+        """Return a new backend on empty storage; it is not started."""
+        raise unittest.SkipTest('the rules are run by subclasses')
+
+    def reopen(self, backend: interfaces.Backend) -> interfaces.Backend:
+        """Return another backend on the same storage; it is not started."""
+        raise unittest.SkipTest('no hook: reopen')
+
+    def place_stranger(
+        self, backend: interfaces.Backend, volume_id: str
+    ) -> None:
+        """Put something that no event made under a volume's name."""
+        raise unittest.SkipTest('no hook: place_stranger')
+
+    def is_stranger_there(
+        self, backend: interfaces.Backend, volume_id: str
+    ) -> bool:
+        """Say whether what was put there is there, as it was."""
+        raise unittest.SkipTest('no hook: is_stranger_there')
+
+    def read(
+        self,
+        backend: interfaces.Backend,
+        volume_id: str,
+        offset: int,
+        length: int,
+    ) -> bytes:
+        """Return what a user of the volume reads."""
+        raise unittest.SkipTest('no hook: read')
+
+    def write(
+        self,
+        backend: interfaces.Backend,
+        volume_id: str,
+        offset: int,
+        content: bytes,
+    ) -> None:
+        """Write as a user of the volume."""
+        raise unittest.SkipTest('no hook: write')
+
+    def crash(
+        self,
+        backend: interfaces.Backend,
+        operation: Callable[[interfaces.Backend], object],
+        step: int,
+    ) -> bool:
+        """Run an operation, and end it as a kill would at a step.
+
+        Nothing of the backend's own clean-up may run.
+
+        :param step: 1, 2, 3 ... as the hook counts them.
+        :returns: ``False``: it ended before it came to that step.
+        """
+        raise unittest.SkipTest('no hook: crash')
+
+    def start(self) -> interfaces.Backend:
+        """Return a new backend, ready for operations."""
+        return _started(self.make_backend())
+
+    def start_with_first(self) -> interfaces.Backend:
+        """Return a backend that holds the volume of most rules."""
+        backend = self.start()
+        create_first(backend, FakeContext())
+        return backend
+
+    def restart(self, backend: interfaces.Backend) -> interfaces.Backend:
+        """Return another backend on the storage, ready for operations."""
+        return _started(self.reopen(backend))
+
+    # What there is.
+
+    def test_declares_what_it_has(self) -> None:
+        """It creates and deletes, in some format and provisioning."""
+        backend = self.start()
+        self.assertLessEqual(
+            {Operation.CREATE, Operation.DELETE}, backend.operations
+        )
+        self.assertTrue(backend.formats)
+        self.assertTrue(backend.provisionings)
+
+    def test_space_is_plausible(self) -> None:
+        """Free is no more than all; the rest is within its bounds."""
+        space = self.start().space()
+        self.assertLess(0, space.total_bytes)
+        self.assertLessEqual(0, space.free_bytes)
+        self.assertLessEqual(space.free_bytes, space.total_bytes)
+        self.assertLessEqual(1.0, space.max_over_subscription_ratio)
+        self.assertIn(space.reserved_percentage, range(101))
+
+    def test_unknown_volume_is_not_found(self) -> None:
+        """``find`` returns ``None``; also for what cannot be an id."""
+        backend = self.start_with_first()
+        for volume_id in ('unknown', '', '../first', './first', 'first/'):
+            self.assertIsNone(backend.find(volume_id), volume_id)
+
+    def test_find_and_scan_agree(self) -> None:
+        """What is listed is found, each once, and says the same."""
+        backend = self.start()
+        for number, size in enumerate(self.sizes):
+            self._create(backend, f'volume-{number}', size)
+        backend.delete('volume-0', FakeContext('delete'))
+        listed = list(backend.scan())
+        self.assertCountEqual(
+            [f'volume-{number}' for number in range(1, len(self.sizes))],
+            [facts.volume_id for facts in listed],
+        )
+        for facts in listed:
+            self.assertEqual(facts, backend.find(facts.volume_id))
+
+    def test_survives_a_restart(self) -> None:
+        """Another backend on the same storage has the same volumes."""
+        backend = self.start_with_first()
+        before = backend.find(VOLUME)
+        self.assertIsNotNone(before)
+        self.assertEqual(before, self.restart(backend).find(VOLUME))
+
+    # Create.
+
+    def test_create_makes_what_was_asked(self) -> None:
+        """Size, format and provisioning are exact, each combination."""
+        backend = self.start()
+        combinations = itertools.product(
+            self.sizes[:2],
+            sorted(backend.formats),
+            sorted(backend.provisionings),
+        )
+        for number, (size, format_, provisioning) in enumerate(combinations):
+            facts = backend.create(
+                f'made-{number}',
+                CreateParameters(
+                    size_bytes=size, format=format_, provisioning=provisioning
+                ),
+                FakeContext(f'event-{number}'),
+            )
+            expected = model.VolumeFacts(
+                volume_id=f'made-{number}',
+                size_bytes=size,
+                format=format_,
+                provisioning=provisioning,
+            )
+            self.assertEqual(expected, facts)
+            self.assertEqual(expected, backend.find(f'made-{number}'))
+
+    def test_create_chooses_what_was_not_asked(self) -> None:
+        """Without a choice it makes one of those it declares."""
+        backend = self.start()
+        for number, size in enumerate(self.sizes):
+            facts = self._create(backend, f'chosen-{number}', size)
+            self.assertEqual(size, facts.size_bytes)
+            self.assertIn(facts.format, backend.formats)
+            self.assertIn(facts.provisioning, backend.provisionings)
+
+    def test_create_refuses_what_is_not_declared(self) -> None:
+        """A format or provisioning that is not offered is rejected."""
+        backend = self.start()
+        asked = [
+            CreateParameters(size_bytes=MIB, format=format_)
+            for format_ in sorted(set(Format) - backend.formats)
+        ] + [
+            CreateParameters(size_bytes=MIB, provisioning=provisioning)
+            for provisioning in sorted(
+                set(Provisioning) - backend.provisionings
+            )
+        ]
+        for parameters in asked:
+            with self.assertRaises(exceptions.EventRejected):
+                backend.create(VOLUME, parameters, FakeContext())
+            self.assertEqual([], list(backend.scan()))
+
+    def test_create_refuses_ids_that_are_no_names(self) -> None:
+        """Whatever could lead elsewhere is rejected, and makes nothing."""
+        backend = self.start()
+        for volume_id in (
+            *('', '.', '..', '../out', '/out', 'a/b', 'a\\b', 'a\0b', ' a'),
+            *('a\n', '-a', '.a', 'a b', 'ä', 'a' * 65, '$(a)', 'a:b'),
+        ):
+            with self.assertRaises(exceptions.EventRejected, msg=volume_id):
+                self._create(backend, volume_id, MIB)
+            self.assertEqual([], list(backend.scan()))
+
+    def test_new_volume_reads_as_zeros(self) -> None:
+        """Also under a name whose earlier volume was written to."""
+        backend = self.start_with_first()
+        self.write(backend, VOLUME, 0, MARK)
+        backend.delete(VOLUME, FakeContext('delete'))
+        create_first(backend, FakeContext('again'))
+        self.assertEqual(bytes(4096), self.read(backend, VOLUME, 0, 4096))
+
+    def test_create_again_is_the_same(self) -> None:
+        """A later attempt of the same event finds its volume, as it is."""
+        backend = self.start()
+        first = create_first(backend, FakeContext())
+        for attempt in (2, 3):
+            again = create_first(backend, FakeContext(attempt=attempt))
+            self.assertEqual(first, again)
+        self.assertEqual([first], list(backend.scan()))
+
+    def test_create_keeps_off_another_events_volume(self) -> None:
+        """Whatever the attempt, another event's volume is not taken."""
+        backend = self.start_with_first()
+        before = backend.find(VOLUME)
+        for attempt in (1, 2):
+            with self.assertRaises(exceptions.EventRejected):
+                create_first(backend, FakeContext('another', attempt))
+            self.assertEqual(before, backend.find(VOLUME))
+
+    def test_strangers_are_left_alone(self) -> None:
+        """What no event made is no volume, not taken and not removed."""
+        backend = self.start()
+        self.place_stranger(backend, VOLUME)
+        self.assertIsNone(backend.find(VOLUME))
+        self.assertEqual([], list(backend.scan()))
+        for attempt in (1, 2):
+            for operate in (create_first, delete_first, extend_first):
+                with self.assertRaises(exceptions.EventRejected):
+                    operate(backend, FakeContext(attempt=attempt))
+        backend.sweep()
+        self.assertIsNone(backend.find(VOLUME))
+        self.assertTrue(self.is_stranger_there(backend, VOLUME))
+
+    def test_creates_at_once(self) -> None:
+        """Operations on different volumes do not disturb each other."""
+        backend = self.start()
+        names = [f'together-{number}' for number in range(32)]
+        with futures.ThreadPoolExecutor(8) as pool:
+            list(
+                pool.map(lambda name: self._create(backend, name, MIB), names)
+            )
+        self.assertCountEqual(
+            names, [facts.volume_id for facts in backend.scan()]
+        )
+
+    # Delete.
+
+    def test_delete_removes(self) -> None:
+        """The volume is gone, and only it."""
+        backend = self.start_with_first()
+        self._create(backend, 'second', MIB)
+        delete_first(backend, FakeContext('delete'))
+        self.assertIsNone(backend.find(VOLUME))
+        self.assertEqual(
+            ['second'], [facts.volume_id for facts in backend.scan()]
+        )
+
+    def test_delete_of_nothing_succeeds(self) -> None:
+        """One that is gone, or never was, counts as removed."""
+        backend = self.start_with_first()
+        for attempt in (1, 2, 3):
+            delete_first(backend, FakeContext('delete', attempt))
+        backend.delete('never', FakeContext('delete'))
+        self.assertEqual([], list(backend.scan()))
+
+    # Extend.
+
+    def test_extend_grows_exactly(self) -> None:
+        """To the size asked for; also when it is asked again."""
+        backend = self._extending()
+        for attempt in (1, 2):
+            facts = backend.extend(
+                VOLUME, 2 * MIB, FakeContext('extend', attempt)
+            )
+            self.assertEqual(2 * MIB, facts.size_bytes)
+            self.assertEqual(facts, backend.find(VOLUME))
+
+    def test_extend_keeps_and_adds_zeros(self) -> None:
+        """What was written stays; what is new reads as zeros."""
+        backend = self._extending()
+        self.write(backend, VOLUME, MIB - len(MARK), MARK)
+        extend_first(backend, FakeContext('extend'))
+        self.assertEqual(
+            MARK + bytes(4096),
+            self.read(backend, VOLUME, MIB - len(MARK), len(MARK) + 4096),
+        )
+
+    def test_extend_never_shrinks(self) -> None:
+        """A smaller size is rejected and changes nothing."""
+        backend = self._extending()
+        with self.assertRaises(exceptions.EventRejected):
+            backend.extend(VOLUME, MIB // 2, FakeContext('shrink'))
+        self.assertEqual(MIB, self._size(backend))
+
+    def test_extend_of_nothing_is_rejected(self) -> None:
+        """An unknown volume is not made by extending it."""
+        backend = self._extending()
+        with self.assertRaises(exceptions.EventRejected):
+            backend.extend('unknown', MIB, FakeContext('extend'))
+        self.assertIsNone(backend.find('unknown'))
+
+    # Commit and cancellation.
+
+    def test_nothing_is_visible_before_leave_is_given(self) -> None:
+        """Each effect asks leave, and cannot be seen until it has it."""
+        for act in self._acts():
+            backend = self._backend_for(act)
+            before = list(backend.scan())
+            seen = self._look_at_commit(act, backend)
+            self.assertEqual([before], seen, f'{act.name}: seen when it asked')
+            self.assertEqual(act.after, _sizes(backend), act.name)
+
+    def test_cancelled_leaves_nothing(self) -> None:
+        """Cancelled before its commit, it is as if it had not been."""
+        for act in self._acts():
+            backend = self._backend_for(act)
+            before = list(backend.scan())
+            early, late = (
+                FakeContext('cancelled'),
+                FakeContext('cancelled', 2, fail_at_commit=True),
+            )
+            early.cancel()
+            for context in (early, late):
+                with self.assertRaises(
+                    exceptions.OperationCancelled, msg=act.name
+                ):
+                    act.operate(backend, context)
+                self.assertEqual(before, list(backend.scan()), act.name)
+            self.assertEqual([], list(backend.sweep()), act.name)
+            act.operate(backend, FakeContext('another'))
+            self.assertEqual(act.after, _sizes(backend), act.name)
+
+    def test_progress_never_falls(self) -> None:
+        """Bytes done grow up to one total, which stays."""
+        for act in self._acts():
+            context = FakeContext('progress')
+            act.operate(self._backend_for(act), context)
+            done = [
+                report.bytes_done
+                for report in context.reports
+                if report.bytes_done is not None
+            ]
+            totals = {
+                report.bytes_total
+                for report in context.reports
+                if report.bytes_total is not None
+            }
+            self.assertEqual(sorted(done), done, act.name)
+            self.assertLessEqual(len(totals), 1, act.name)
+            self.assertLessEqual(max(done, default=0), max(totals, default=0))
+
+    # Crashes.
+
+    def test_crash_leaves_all_or_nothing(self) -> None:
+        """What can be seen after a crash is what was, or what was asked."""
+        for backend, act, step in self._crashes():
+            self.assertIn(
+                _sizes(self.restart(backend)),
+                (act.before, act.after),
+                f'{act.name}, step {step}',
+            )
+
+    def test_crash_anywhere_then_again_is_done_once(self) -> None:
+        """The next attempt of the event finishes what was begun."""
+        for backend, act, step in self._crashes():
+            survivor = self.restart(backend)
+            act.operate(survivor, FakeContext('crashed', 2))
+            where = f'{act.name}, step {step}'
+            self.assertEqual(act.after, _sizes(survivor), where)
+            self.assertEqual([], list(survivor.sweep()), where)
+
+    def test_sweep_removes_leftovers_and_nothing_else(self) -> None:
+        """After a crash anywhere: names what it removes, once."""
+        swept: list[str] = []
+        for backend, act, step in self._crashes():
+            survivor = self.reopen(backend)
+            survivor.start()
+            before = list(survivor.scan())
+            swept += survivor.sweep()
+            where = f'{act.name}, step {step}'
+            self.assertEqual([], list(survivor.sweep()), where)
+            self.assertEqual(before, list(survivor.scan()), where)
+        self.assertTrue(swept, 'no crash left anything')
+
+    def _create(
+        self, backend: interfaces.Backend, volume_id: str, size_bytes: int
+    ) -> model.VolumeFacts:
+        return backend.create(
+            volume_id,
+            CreateParameters(size_bytes=size_bytes),
+            FakeContext('event-of-many'),
+        )
+
+    def _size(self, backend: interfaces.Backend) -> int | None:
+        facts = backend.find(VOLUME)
+        return None if facts is None else facts.size_bytes
+
+    def _extending(self) -> interfaces.Backend:
+        backend = self.start_with_first()
+        if Operation.EXTEND not in backend.operations:
+            raise unittest.SkipTest('not declared: extend')
+        return backend
+
+    def _acts(self) -> Iterator[Act]:
+        """Yield what the backend can do."""
+        backend = self.start()
+        yield CREATE
+        yield DELETE
+        if Provisioning.THICK in backend.provisionings:
+            yield CREATE_THICK
+        if Operation.EXTEND in backend.operations:
+            yield EXTEND
+
+    def _backend_for(self, act: Act) -> interfaces.Backend:
+        return self.start_with_first() if act.before else self.start()
+
+    def _look_at_commit(
+        self, act: Act, backend: interfaces.Backend
+    ) -> list[list[model.VolumeFacts]]:
+        """Return what could be seen each time when leave was asked."""
+        seen: list[list[model.VolumeFacts]] = []
+
+        def look() -> None:
+            seen.append(list(backend.scan()))
+
+        act.operate(backend, FakeContext('seen', before_commit=look))
+        return seen
+
+    def _crashes(self) -> Iterator[tuple[interfaces.Backend, Act, int]]:
+        """Yield backends in which an operation crashed, for every step."""
+        for act in self._acts():
+            for step in itertools.count(1):
+                backend = self._backend_for(act)
+                operate = functools.partial(
+                    act.operate, context=FakeContext('crashed')
+                )
+                if not self.crash(backend, operate, step):
+                    self.assertLess(1, step, 'the hook never crashed it')
+                    break
+                yield backend, act, step
+
+
+def _started(backend: interfaces.Backend) -> interfaces.Backend:
+    backend.start()
+    backend.sweep()
+    return backend
+
+
+def _sizes(backend: interfaces.Backend) -> tuple[int, ...]:
+    return tuple(facts.size_bytes for facts in backend.scan())
