@@ -65,11 +65,15 @@ class Keeper:
         self._changed = threading.Condition()
         self._stopped = False
         self._behind_since: float | None = None
-        self._resync = _Task('compared', self.resync, intervals.resync_s)
-        self._catch_up = _Task(
-            'told what is new', self.catch_up, intervals.catch_up_s
+        self._resync = _Task(
+            'compare both sides', self.resync, intervals.resync_s
         )
-        self._repair = _Task('repaired', self.repair, intervals.repair_s)
+        self._catch_up = _Task(
+            'learn what is new', self.catch_up, intervals.catch_up_s
+        )
+        self._repair = _Task(
+            'repair volumes in error', self.repair, intervals.repair_s
+        )
         self._thread = threading.Thread(
             target=self._run, name='virtdc-keeper', daemon=True
         )
@@ -226,9 +230,9 @@ class _Task:
     """Something to do every so often, and sooner if it failed."""
 
     def __init__(
-        self, done: str, run: Callable[[], None], interval_s: float
+        self, what: str, run: Callable[[], None], interval_s: float
     ) -> None:
-        self._done = done
+        self._what = what
         self._run = run
         self._interval_s = interval_s
         self.due_at = float('-inf')
@@ -242,17 +246,17 @@ class _Task:
         except exceptions.VirtDCError as exc:
             if self.failures == 0:
                 LOG.warning(
-                    'The two sides cannot be %s for now: %s Trying again.',
-                    self._done,
+                    'Cannot %s for now: %s Trying again.',
+                    self._what,
                     exc,
                 )
             self._failed(clock)
         except Exception:
-            LOG.exception('Unexpected error: not %s', self._done)
+            LOG.exception('Unexpected error, cannot %s', self._what)
             self._failed(clock)
         else:
             if self.failures:
-                LOG.info('The two sides are %s again.', self._done)
+                LOG.info('Can %s again.', self._what)
             self.failures = 0
             self.has_succeeded = True
             self.due_at = clock.monotonic() + self._interval_s

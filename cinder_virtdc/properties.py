@@ -74,12 +74,13 @@ def ends_volume(transition: Transition) -> bool:
 def _progress(transition: Transition) -> str:
     """Write the progress for people.
 
-    Nothing is done of what waits. Of what runs without telling, the user
-    learns just that; a made-up figure would be worse.
+    Of what runs without telling, the user learns just that; a made-up figure
+    would be worse. Of what waits nothing is done, and nothing is left of
+    what failed.
     """
     if transition.progress is not None:
         return f'{transition.progress} %'
-    return '0 %' if transition.state is State.WAITING else 'unknown'
+    return 'unknown' if transition.state is State.RUNNING else '0 %'
 
 
 def _time(time: datetime.datetime) -> str:

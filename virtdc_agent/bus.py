@@ -140,8 +140,10 @@ def connect(
     except (
         oslo_messaging.InvalidTransportURL,
         oslo_messaging.DriverLoadFailure,
-    ) as exc:
+        ValueError,
+    ):
         raise exceptions.ConfigInvalid(
             '[DEFAULT] transport_url cannot be used: it must look like '
             'rabbit://user:password@host:5672/virtdc.'
-        ) from exc
+            # Not its cause, which may quote the password.
+        ) from None

@@ -30,7 +30,7 @@ def check_room(
     left_bytes = max(0, promisable_bytes - provisioned_bytes)
     if extra_bytes > left_bytes:
         raise exceptions.EventRejected(
-            f'{size_text(extra_bytes)} more does not fit: '
+            f'There is no room for {size_text(extra_bytes)}: '
             f'{size_text(left_bytes)} of {size_text(promisable_bytes)} can '
             'still be promised. Ask for less, or delete volumes.'
         )
@@ -39,8 +39,8 @@ def check_room(
         free_bytes = max(0, space.free_bytes - reserve_bytes)
         if extra_bytes > free_bytes:
             raise exceptions.EventRejected(
-                f'{size_text(extra_bytes)} more of thick provisioning does '
-                f'not fit: {size_text(free_bytes)} of '
+                f'There is no room for {size_text(extra_bytes)} of thick '
+                f'provisioning: {size_text(free_bytes)} of '
                 f'{size_text(usable_bytes)} are unused. Ask for less or for '
                 'thin provisioning, or delete volumes.'
             )

@@ -14,9 +14,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import datetime
 import threading
-from typing import ClassVar, Protocol, Self
-
-from oslo_config import cfg
+from typing import Any, ClassVar, Protocol, Self
 
 from virtdc_agent import model
 from virtdc_agent.contract import events
@@ -273,9 +271,10 @@ class Backend(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def from_config(cls, conf: cfg.ConfigOpts, *, clock: Clock) -> Self:
+    def from_config(cls, conf: Any, *, clock: Clock) -> Self:
         """Return an instance as configured, in a group of its own.
 
+        :param conf: the agent's ``oslo_config.cfg.ConfigOpts``.
         :raises ConfigInvalid: an option is missing or cannot work.
         """
 
@@ -360,9 +359,10 @@ class Exporter(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def from_config(cls, conf: cfg.ConfigOpts, *, clock: Clock) -> Self:
+    def from_config(cls, conf: Any, *, clock: Clock) -> Self:
         """Return an instance as configured, in a group of its own.
 
+        :param conf: the agent's ``oslo_config.cfg.ConfigOpts``.
         :raises ConfigInvalid: an option is missing or cannot work.
         """
 

@@ -177,7 +177,14 @@ def open_journal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> SqlJournal:
 
     :raises ConfigInvalid: it is not there, or of another version.
     """
-    return SqlJournal.from_config(conf, clock=clock)
+    engine = engines.make_engine(connection_of(conf))
+    migrate.check(engine)
+    return SqlJournal(
+        engine,
+        agent=conf.agent.name,
+        clock=clock,
+        lease_s=conf.executor.lease_s,
+    )
 
 
 def sync_journal(conf: cfg.ConfigOpts) -> str | None:

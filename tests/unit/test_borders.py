@@ -82,7 +82,9 @@ BORDERS: Mapping[str, Border] = {
         own=(*SEAMS, 'virtdc_agent.intake'), libraries=None
     ),
     'virtdc_agent.plugins': Border(own=SEAMS, libraries=['stevedore']),
-    'virtdc_agent.opts': Border(own=CONTRACT, libraries=['oslo_config']),
+    'virtdc_agent.opts': Border(
+        own=CONTRACT, libraries=['oslo_config', 'oslo_db']
+    ),
     'virtdc_agent.service': Border(
         own=['virtdc_agent'], never=['virtdc_agent.cmd'], libraries=None
     ),

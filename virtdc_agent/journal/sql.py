@@ -11,15 +11,13 @@ from collections.abc import Sequence
 import contextlib
 import dataclasses
 import threading
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from oslo_config import cfg
 import sqlalchemy as sa
 
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent import model
-from virtdc_agent import opts
 from virtdc_agent.contract import fields
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Reason
@@ -27,7 +25,6 @@ from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
 from virtdc_agent.journal import engine as engines
-from virtdc_agent.journal import migrate
 from virtdc_agent.journal import rows
 from virtdc_agent.journal.group_commit import GroupCommit
 from virtdc_agent.journal.group_commit import Request
@@ -88,23 +85,6 @@ class SqlJournal(interfaces.Journal):
         self._closed = False
         self._callbacks: list[Callable[[], None]] = []
         self._writes: GroupCommit[Transaction] = GroupCommit(self._commit)
-
-    @classmethod
-    def from_config(
-        cls, conf: cfg.ConfigOpts, *, clock: interfaces.Clock
-    ) -> Self:
-        """Open the configured journal.
-
-        :raises ConfigInvalid: it is not there, or not at this version.
-        """
-        engine = engines.make_engine(opts.connection_of(conf))
-        migrate.check(engine)
-        return cls(
-            engine,
-            agent=conf.agent.name,
-            clock=clock,
-            lease_s=conf.executor.lease_s,
-        )
 
     def append(self, event: Event) -> Transition:
         """See the interface."""

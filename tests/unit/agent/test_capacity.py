@@ -53,13 +53,13 @@ class TestCheckRoom(unittest.TestCase):
     def test_sentence_says_how_much_would_fit(self) -> None:
         with self.assertRaisesRegex(
             exceptions.EventRejected,
-            '^5000 GiB more does not fit: 812 GiB of 1000 GiB can still be promised',
+            'no room for 5000 GiB: 812 GiB of 1000 GiB can still be promised',
         ):
             capacity.check_room(space(1000, 900), 188 * GIB, 5000 * GIB, THIN)
         with self.assertRaisesRegex(
             exceptions.EventRejected,
-            r'^1\.00 GiB \(1073741825 bytes\) more of thick provisioning '
-            'does not fit: 1 GiB of 10 GiB are unused',
+            r'no room for 1\.00 GiB \(1073741825 bytes\) of thick '
+            'provisioning: 1 GiB of 10 GiB are unused',
         ):
             capacity.check_room(space(10, 1), 0, GIB + 1, THICK)
 

@@ -158,9 +158,7 @@ class StepsTest(KeeperTestCase):
         self.agent.finish(self.add(status='error'))
         listed = self.cloud.volumes['volume-1']
         self.cloud.add(dataclasses.replace(listed, status='deleting'))
-        self.keeper._settle(
-            [listed], {one: v for one, v in self.agent.volumes.items()}
-        )
+        self.keeper._settle([listed], dict(self.agent.volumes))
         self.assertEqual('deleting', self.status())
 
     def test_one_that_vanishes_meanwhile_is_left_alone(self) -> None:

@@ -29,6 +29,7 @@ class PropertiesTest(unittest.TestCase):
             (State.RUNNING, 0, '0 %'),
             (State.SUCCESS, 100, '100 %'),
             (State.FAILED, 48, '48 %'),
+            (State.FAILED, None, '0 %'),
         ):
             with self.subTest(state=state):
                 found = properties.properties_of(

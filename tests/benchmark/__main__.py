@@ -1,0 +1,38 @@
+"""``tools/bench``: see its ``--help``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from oslo_service import backend
+
+backend.init_backend(backend.BackendType.THREADING)
+
+from tests.benchmark import cloud  # noqa: E402
+from tests.benchmark import pipeline  # noqa: E402
+from tests.benchmark import report  # noqa: E402
+
+PARTS = {'pipeline': pipeline.run, 'cloud': cloud.run}
+
+
+def main() -> int:
+    """Run the parts that are asked for."""
+    parser = argparse.ArgumentParser(
+        prog='tools/bench',
+        description='Print the figures of the project, each beside its peer. '
+        'pipeline: the agent by itself, over a real broker. cloud: volumes '
+        "through real Cinder, beside Cinder's own drivers (some minutes).",
+    )
+    parser.add_argument(
+        'part', nargs='*', choices=[*PARTS, []], help='default: all'
+    )
+    wanted = parser.parse_args().part or list(PARTS)
+    print(report.machine())
+    for name in wanted:
+        PARTS[name]()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
