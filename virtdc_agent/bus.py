@@ -10,12 +10,12 @@ from oslo_config import cfg
 import oslo_messaging
 from oslo_messaging.rpc import dispatcher
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
 from virtdc_agent.contract import topics
 from virtdc_agent.endpoint import AgentEndpoint
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
 
 LOG = logging.getLogger(__name__)
 

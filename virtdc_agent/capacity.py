@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from virtdc_agent.contract.events import Provisioning
 from virtdc_agent import exceptions
 from virtdc_agent import model
-from virtdc_agent.contract.events import Provisioning
 
 GIB = 1024**3
 

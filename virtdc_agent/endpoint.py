@@ -14,18 +14,18 @@ from typing import Concatenate, ParamSpec
 
 import oslo_messaging
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
 from virtdc_agent.contract import codec
-from virtdc_agent.contract import events
-from virtdc_agent.contract import rpc
-from virtdc_agent.contract import topics
 from virtdc_agent.contract.errors import ContractError
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract.errors import UnsupportedVersion
+from virtdc_agent.contract import events
 from virtdc_agent.contract.fields import Reader
+from virtdc_agent.contract import rpc
 from virtdc_agent.contract.rpc import ErrorCode
+from virtdc_agent.contract import topics
+from virtdc_agent import exceptions
 from virtdc_agent.intake import Intake
+from virtdc_agent import interfaces
 
 LOG = logging.getLogger(__name__)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Transition
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
 
 LOG = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ import datetime
 import threading
 from typing import Any, ClassVar, Protocol, Self
 
-from virtdc_agent import model
 from virtdc_agent.contract import events
+from virtdc_agent import model
 
 
 class Clock(abc.ABC):

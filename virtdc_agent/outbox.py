@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
 from virtdc_agent.contract.events import Announcement
 from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
 
 LOG = logging.getLogger(__name__)
 

@@ -7,21 +7,21 @@ import logging
 from oslo_config import cfg
 
 from virtdc_agent import bus
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
-from virtdc_agent import plugins
 from virtdc_agent.clock import SystemClock
 from virtdc_agent.endpoint import AgentEndpoint
+from virtdc_agent import exceptions
 from virtdc_agent.executor.executor import Executor
 from virtdc_agent.executor.executor import Timing
 from virtdc_agent.executor.handlers import Handlers
 from virtdc_agent.executor.room import Room
 from virtdc_agent.intake import Intake
+from virtdc_agent import interfaces
 from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import SqlJournal
 from virtdc_agent.opts import connection_of
 from virtdc_agent.outbox import Outbox
+from virtdc_agent import plugins
 
 LOG = logging.getLogger(__name__)
 

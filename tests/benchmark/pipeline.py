@@ -24,15 +24,14 @@ from tools.lab import ports
 from tools.lab import processes
 from tools.lab import rabbitmq
 from tools.lab import virtdc
-from virtdc_agent import model
 from virtdc_agent.bus import BusPublisher
 from virtdc_agent.clock import SystemClock
 from virtdc_agent.contract import events
-from virtdc_agent.contract import topics
 from virtdc_agent.contract.events import State
 from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import SqlJournal
+from virtdc_agent import model
 
 GIB = 1024**3
 EVENTS = 2000
@@ -194,7 +193,7 @@ def _bare_commits(folder: Path) -> float:
 
 
 def _print_stages(bench: Bench) -> None:
-    engine = engines.make_engine(f'sqlite:///{bench.folder / "stages"}')
+    engine = engines.make_engine(f'sqlite:///{bench.folder / "stages.sqlite"}')
     migrate.sync(engine)
     journal = SqlJournal(
         engine, agent='bench', clock=SystemClock(), lease_s=60.0

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
-from virtdc_agent import model
 from virtdc_agent.backends.memory import MemoryBackend
 from virtdc_agent.backends.memory import MemoryStorage
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent import model
 
 Context = interfaces.OperationContext
 Facts = model.VolumeFacts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from virtdc_agent import exceptions
 from virtdc_agent.contract import events
+from virtdc_agent import exceptions
 from virtdc_agent.exporters.memory import MemoryExporter
 
 

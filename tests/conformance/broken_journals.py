@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from virtdc_agent import exceptions
-from virtdc_agent import model
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
+from virtdc_agent import exceptions
 from virtdc_agent.journal.memory import MemoryJournal
 from virtdc_agent.journal.tables import EVENTS
+from virtdc_agent import model
 
 
 class ForgetsTheRequest(MemoryJournal):

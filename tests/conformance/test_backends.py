@@ -13,7 +13,6 @@ import unittest
 from tests.conformance import broken_backends
 from tests.unit.agent.backends import needs
 from tests.unit.agent.backends import syscalls
-from virtdc_agent import interfaces
 from virtdc_agent.backends.faults import Crash
 from virtdc_agent.backends.faults import Step
 from virtdc_agent.backends.faults import Target
@@ -22,6 +21,7 @@ from virtdc_agent.backends.memory import MemoryBackend
 from virtdc_agent.conformance import backend as rules
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent import interfaces
 
 
 class TestMemory(rules.BackendRules):

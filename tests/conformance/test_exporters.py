@@ -5,10 +5,10 @@ from __future__ import annotations
 import unittest
 
 from tests.conformance import broken_exporters
-from virtdc_agent import interfaces
 from virtdc_agent.conformance import exporter as rules
 from virtdc_agent.exporters.memory import MemoryExporter
 from virtdc_agent.exporters.share import ShareExporter
+from virtdc_agent import interfaces
 
 
 class TestMemory(rules.ExporterRules):

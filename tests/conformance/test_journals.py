@@ -7,12 +7,12 @@ import tempfile
 import unittest
 
 from tests.conformance import broken_journals as broken
-from virtdc_agent import interfaces
 from virtdc_agent.clock import FakeClock
 from virtdc_agent.conformance import journal
+from virtdc_agent import interfaces
 from virtdc_agent.journal import engine as engines
-from virtdc_agent.journal import migrate
 from virtdc_agent.journal.memory import MemoryJournal
+from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import SqlJournal
 
 

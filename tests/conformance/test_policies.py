@@ -5,8 +5,8 @@ from __future__ import annotations
 import unittest
 
 from tests.conformance import broken_policies
-from virtdc_agent import interfaces
 from virtdc_agent.conformance import policy
+from virtdc_agent import interfaces
 from virtdc_agent.policies.fixed import FixedPolicy
 from virtdc_agent.policies.shrink import ShrinkPolicy
 

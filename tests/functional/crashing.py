@@ -20,13 +20,13 @@ from oslo_service import backend
 backend.init_backend(backend.BackendType.THREADING)
 
 from tests.unit.agent import builders  # noqa: E402
-from virtdc_agent import interfaces  # noqa: E402
-from virtdc_agent import opts  # noqa: E402
-from virtdc_agent import service  # noqa: E402
 from virtdc_agent.contract import codec  # noqa: E402
 from virtdc_agent.intake import Intake  # noqa: E402
+from virtdc_agent import interfaces  # noqa: E402
 from virtdc_agent.journal.sql import SqlJournal  # noqa: E402
+from virtdc_agent import opts  # noqa: E402
 from virtdc_agent.outbox import Outbox  # noqa: E402
+from virtdc_agent import service  # noqa: E402
 
 GIB = builders.GIB
 EVENTS = (

@@ -115,9 +115,9 @@ class TestCrashWalk(unittest.TestCase):
         }
         self.assertEqual({'volume-v': 3 * GIB, 'volume-w': GIB}, files)
         left = [
-            path.name
-            for path in (folder / 'pool').rglob('*')
-            if path.is_file() and ('.tmp' in path.name or 'trash' in str(path))
+            str(path.relative_to(folder))
+            for place in ('.temporary', '.trash')
+            for path in (folder / 'pool' / place).iterdir()
         ]
         self.assertEqual([], left)
         self.check_told(folder / 'bus', [one.sequence for one in history])

@@ -17,8 +17,8 @@ class TestKills(base.CloudCase):
             self.assertTrue(self.file_of(volume_id).exists())
         leftovers = [
             path.name
-            for path in self.pool.iterdir()
-            if path.name.endswith('.tmp')
+            for place in ('.temporary', '.trash')
+            for path in (self.pool / place).iterdir()
         ]
         self.assertEqual([], leftovers)
 

@@ -62,6 +62,9 @@ class Cloud:
         self._environment = {
             **{k: v for k, v in os.environ.items() if k[:3] != 'OS_'},
             **lab.environment,
+            # As wide as a terminal: some values are sentences.
+            'CLIFF_MAX_TERM_WIDTH': '79',
+            'CLIFF_FIT_WIDTH': '1',
         }
 
     def volumes(self) -> list[Seen]:
@@ -98,26 +101,32 @@ class Cloud:
             )
         return done.stdout
 
-    def run_many(self, commands: Sequence[str]) -> threading.Thread:
-        """Give many commands to one ``openstack`` client, and go on.
+    def run_many(
+        self, commands: Sequence[str], *, clients: int = 4
+    ) -> list[threading.Thread]:
+        """Give commands to several ``openstack`` clients, and go on.
 
-        :returns: the thread that waits for it.
+        :returns: the threads that wait for them.
         """
-        thread = threading.Thread(
-            target=subprocess.run,
-            args=([self._openstack],),
-            kwargs={
-                'env': self._environment,
-                'input': '\n'.join(commands) + '\n',
-                'stdout': subprocess.DEVNULL,
-                'stderr': subprocess.DEVNULL,
-                'text': True,
-                'check': False,
-            },
-            daemon=True,
-        )
-        thread.start()
-        return thread
+        threads = [
+            threading.Thread(
+                target=subprocess.run,
+                args=([self._openstack],),
+                kwargs={
+                    'env': self._environment,
+                    'input': '\n'.join(commands[turn::clients]) + '\n',
+                    'stdout': subprocess.DEVNULL,
+                    'stderr': subprocess.DEVNULL,
+                    'text': True,
+                    'check': False,
+                },
+                daemon=True,
+            )
+            for turn in range(clients)
+        ]
+        for thread in threads:
+            thread.start()
+        return threads
 
 
 def image_info(path: Path) -> str:

@@ -91,10 +91,13 @@ class Story:
         commands = [
             f'volume create --size 1 many-{index:02}' for index in range(MANY)
         ]
-        self._screen.command(f'openstack   # {MANY} x "{commands[0][:-3]}…"')
-        client = self._cloud.run_many(commands)
+        self._screen.command(
+            f'openstack  # 4 clients, {MANY} x "volume create --size 1 …"'
+        )
+        clients = self._cloud.run_many(commands)
         elapsed_s = self._follow('many-', MANY)
-        client.join()
+        for client in clients:
+            client.join()
         self._note(f'{MANY} volumes', f'all available in {elapsed_s:.1f} s')
 
     def extend(self) -> None:
@@ -142,8 +145,10 @@ class Story:
             + f'burst-{index:02}'
             for index in range(BURST)
         ]
-        self._screen.command(f'openstack   # {BURST} x "volume create …"')
-        client = self._cloud.run_many(commands)
+        self._screen.command(
+            f'openstack  # 4 clients, {BURST} x "volume create …"'
+        )
+        clients = self._cloud.run_many(commands)
         killed: list[float] = []
 
         def interfere(seen: list[clouds.Seen], elapsed_s: float) -> None:
@@ -158,7 +163,8 @@ class Story:
                     self._agent.service.start(wait=False)
 
         elapsed_s = self._follow('burst-', BURST, on_look=interfere)
-        client.join()
+        for client in clients:
+            client.join()
         names = {path.name for path in self._pool.glob('volume-*')}
         made = [
             one

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections import Counter
 import time
 
 from rich import box
@@ -62,7 +62,7 @@ class Screen:
 
     def output(self, content: str) -> None:
         """Show what a command printed."""
-        self._console.print(text.Text(content.rstrip()))
+        self._console.print(text.Text(content.rstrip()), soft_wrap=True)
 
     def change(self, elapsed_s: float, seen: Seen) -> None:
         """Show that a volume looks different now."""
@@ -103,7 +103,7 @@ class Screen:
                 if self._console.is_terminal:
                     view.update(line, refresh=True)
                 elif _counts(seen) != shown:
-                    self._console.print(line)
+                    self._console.print(line, soft_wrap=True)
                 shown = _counts(seen)
                 on_look(seen, elapsed_s)
                 if done(seen):

@@ -7,8 +7,8 @@ import dataclasses
 import enum
 import threading
 
-from virtdc_agent import interfaces
 from virtdc_agent.contract.events import Operation
+from virtdc_agent import interfaces
 
 WAIT_S = 30.0
 """A test that forgets a gate fails after this instead of hanging."""

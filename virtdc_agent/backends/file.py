@@ -25,14 +25,11 @@ from typing import Self
 
 from oslo_config import cfg
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
-from virtdc_agent import model
-from virtdc_agent.backends import layout
 from virtdc_agent.backends.folder import Folder
 from virtdc_agent.backends.folder import OpenFolder
 from virtdc_agent.backends.image import Image
 from virtdc_agent.backends.label import Label
+from virtdc_agent.backends import layout
 from virtdc_agent.backends.oserrors import translated
 from virtdc_agent.backends.qcow2 import Qcow2Image
 from virtdc_agent.backends.qemu_img import QemuImg
@@ -41,6 +38,9 @@ from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent import model
 
 LOG = logging.getLogger(__name__)
 

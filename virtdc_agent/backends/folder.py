@@ -17,10 +17,10 @@ import os
 import stat
 import uuid
 
-from virtdc_agent import exceptions
+from virtdc_agent.backends.label import Label
 from virtdc_agent.backends import layout
 from virtdc_agent.backends import space
-from virtdc_agent.backends.label import Label
+from virtdc_agent import exceptions
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import contextlib
 from typing import Protocol
 
-from virtdc_agent import interfaces
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent import interfaces
 
 
 Lock = Callable[[], contextlib.AbstractContextManager[int]]

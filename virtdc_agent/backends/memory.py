@@ -6,10 +6,10 @@ be believed, and can be told to hold, to fail and to crash at any step.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from collections import Counter
 import contextlib
 import dataclasses
 import threading
@@ -17,16 +17,16 @@ from typing import Self
 
 from oslo_config import cfg
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
-from virtdc_agent import model
-from virtdc_agent.backends import layout
 from virtdc_agent.backends.faults import Faults
 from virtdc_agent.backends.faults import Step
+from virtdc_agent.backends import layout
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent import model
 
 DEFAULT_TOTAL_BYTES = 1024**4
 

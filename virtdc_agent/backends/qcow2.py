@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
 from virtdc_agent.backends.image import Lock
 from virtdc_agent.backends.qemu_img import QemuImg
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
 
 _SECTOR_BYTES = 512
 _MAX_BYTES = 2**51

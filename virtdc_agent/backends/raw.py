@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 
-from virtdc_agent import interfaces
-from virtdc_agent.backends import space
 from virtdc_agent.backends.image import Lock
+from virtdc_agent.backends import space
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent import interfaces
 
 
 class RawImage:

@@ -29,14 +29,14 @@ import itertools
 from typing import Protocol
 import unittest
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
-from virtdc_agent import model
 from virtdc_agent.conformance.context import FakeContext
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent import model
 
 MIB = 1024**2
 VOLUME = 'first'

@@ -15,12 +15,12 @@ import datetime
 import json
 import unittest
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
 from virtdc_agent.contract.events import ConnectParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import Volume
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
 
 _NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 FIRST = Volume(

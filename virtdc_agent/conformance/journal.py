@@ -17,12 +17,12 @@ import itertools
 import threading
 import unittest
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
-from virtdc_agent import model
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent import model
 
 GIB = 1024**3
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import random
 import unittest
 
+from virtdc_agent.contract.events import Operation
 from virtdc_agent import interfaces
 from virtdc_agent import model
-from virtdc_agent.contract.events import Operation
 from virtdc_agent.model import Signal
 
 

@@ -17,9 +17,9 @@ import logging
 import threading
 
 from virtdc_agent import exceptions
+from virtdc_agent.executor.gate import Gate
 from virtdc_agent import interfaces
 from virtdc_agent import model
-from virtdc_agent.executor.gate import Gate
 
 LOG = logging.getLogger(__name__)
 

@@ -7,8 +7,6 @@ import dataclasses
 import logging
 import threading
 
-from virtdc_agent import interfaces
-from virtdc_agent import model
 from virtdc_agent.executor import dispatch
 from virtdc_agent.executor.gate import Gate
 from virtdc_agent.executor.gate import MAX_ABANDONED
@@ -17,6 +15,8 @@ from virtdc_agent.executor.operation import RunningOperation
 from virtdc_agent.executor.operation import Withdrawal
 from virtdc_agent.executor.watch import Watch
 from virtdc_agent.executor.worker import Worker
+from virtdc_agent import interfaces
+from virtdc_agent import model
 
 LOG = logging.getLogger(__name__)
 

@@ -14,16 +14,16 @@ from collections.abc import Mapping
 import dataclasses
 import logging
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
-from virtdc_agent import model
 from virtdc_agent.capacity import size_text
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
+from virtdc_agent import exceptions
 from virtdc_agent.executor.room import Room
+from virtdc_agent import interfaces
+from virtdc_agent import model
 
 LOG = logging.getLogger(__name__)
 

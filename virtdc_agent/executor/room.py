@@ -8,8 +8,8 @@ import contextlib
 import threading
 
 from virtdc_agent import capacity
-from virtdc_agent import model
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent import model
 
 
 class Room:

@@ -8,10 +8,10 @@ import logging
 import threading
 
 from virtdc_agent import exceptions
-from virtdc_agent import interfaces
-from virtdc_agent import model
 from virtdc_agent.executor.operation import RunningOperation
 from virtdc_agent.executor.operation import Withdrawal
+from virtdc_agent import interfaces
+from virtdc_agent import model
 
 LOG = logging.getLogger(__name__)
 

@@ -6,16 +6,16 @@ from collections.abc import Callable
 import logging
 import threading
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
-from virtdc_agent import model
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
+from virtdc_agent import exceptions
 from virtdc_agent.executor.handlers import Ended
 from virtdc_agent.executor.handlers import Handlers
 from virtdc_agent.executor.operation import RunningOperation
 from virtdc_agent.executor.operation import UndoContext
 from virtdc_agent.executor.operation import Withdrawal
+from virtdc_agent import interfaces
+from virtdc_agent import model
 
 LOG = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Self
 
 from oslo_config import cfg
 
+from virtdc_agent.contract import events
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
-from virtdc_agent.contract import events
 
 
 class MemoryExporter(interfaces.Exporter):

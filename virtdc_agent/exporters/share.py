@@ -13,9 +13,9 @@ from typing import Self
 
 from oslo_config import cfg
 
+from virtdc_agent.contract import events
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
-from virtdc_agent.contract import events
 
 # A host name or IPv4 address, or an IPv6 address in brackets; then a path,
 # but not as a URL has it.

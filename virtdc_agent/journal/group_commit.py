@@ -9,9 +9,9 @@ is flat combining (Hendler, Incze, Shavit, Tzafrir, SPAA 2010).
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from collections.abc import Sequence
+from collections import deque
 import threading
 from typing import Any, Generic, TypeVar
 

@@ -11,8 +11,8 @@ from typing import Any
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent.journal import engine as engines
-from virtdc_agent.journal import migrate
 from virtdc_agent.journal.group_commit import Request
+from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import SqlJournal
 from virtdc_agent.journal.transaction import Transaction
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from alembic import command
 from alembic import config
-from alembic import script
 from alembic.runtime import migration
+from alembic import script
 
 from virtdc_agent import exceptions
 from virtdc_agent.journal import engine as engines

@@ -15,24 +15,24 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from virtdc_agent import exceptions
-from virtdc_agent import interfaces
-from virtdc_agent import model
-from virtdc_agent.contract import fields
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
+from virtdc_agent.contract import fields
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
 from virtdc_agent.journal import engine as engines
-from virtdc_agent.journal import rows
 from virtdc_agent.journal.group_commit import GroupCommit
 from virtdc_agent.journal.group_commit import Request
+from virtdc_agent.journal import rows
 from virtdc_agent.journal.tables import COUNTERS
 from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent.journal.tables import TRANSITIONS
 from virtdc_agent.journal.tables import VOLUMES
 from virtdc_agent.journal.transaction import Transaction
+from virtdc_agent import model
 
 R = TypeVar('R')
 

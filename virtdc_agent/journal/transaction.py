@@ -8,18 +8,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from virtdc_agent import exceptions
-from virtdc_agent import model
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
+from virtdc_agent import exceptions
 from virtdc_agent.journal import rows
 from virtdc_agent.journal.tables import COUNTERS
 from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent.journal.tables import QUEUE
 from virtdc_agent.journal.tables import TRANSITIONS
 from virtdc_agent.journal.tables import VOLUMES
+from virtdc_agent import model
 
 _NEXT_ON = (
     sa.select(sa.func.min(QUEUE.c.event))

@@ -6,8 +6,8 @@ import datetime
 import itertools
 import uuid
 
-from virtdc_agent import model
 from virtdc_agent.contract import events
+from virtdc_agent import model
 
 GIB = 1024**3
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies
 
 from virtdc_agent import capacity
+from virtdc_agent.contract.events import Provisioning
 from virtdc_agent import exceptions
 from virtdc_agent import model
-from virtdc_agent.contract.events import Provisioning
 
 GIB = 1024**3
 THIN, THICK = Provisioning.THIN, Provisioning.THICK

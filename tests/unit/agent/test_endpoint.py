@@ -7,8 +7,6 @@ import unittest
 from unittest import mock
 
 from tests.unit.agent import builders
-from virtdc_agent import exceptions
-from virtdc_agent import model
 from virtdc_agent.backends.memory import MemoryBackend
 from virtdc_agent.clock import FakeClock
 from virtdc_agent.contract import codec
@@ -18,9 +16,11 @@ from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
 from virtdc_agent.endpoint import AgentEndpoint
+from virtdc_agent import exceptions
 from virtdc_agent.exporters.memory import MemoryExporter
 from virtdc_agent.intake import Intake
 from virtdc_agent.journal.memory import MemoryJournal
+from virtdc_agent import model
 
 GIB = builders.GIB
 

@@ -5,14 +5,14 @@ import time
 import unittest
 
 from tests.unit.agent import builders
-from virtdc_agent import exceptions
-from virtdc_agent import model
 from virtdc_agent.clock import FakeClock
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Announcement
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
+from virtdc_agent import exceptions
 from virtdc_agent.journal.memory import MemoryJournal
+from virtdc_agent import model
 from virtdc_agent.outbox import Outbox
 
 WAIT_S = 10.0

@@ -10,8 +10,6 @@ import subprocess
 from tests import base
 from tests.unit.agent.backends import mounts
 from tests.unit.agent.backends import needs
-from virtdc_agent import exceptions
-from virtdc_agent import opts
 from virtdc_agent.backends.file import FileBackend
 from virtdc_agent.backends.qemu_img import QemuImg
 from virtdc_agent.clock import FakeClock
@@ -19,6 +17,8 @@ from virtdc_agent.conformance.context import FakeContext
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent import exceptions
+from virtdc_agent import opts
 
 MIB = 1024**2
 RAW = CreateParameters(size_bytes=MIB, format=Format.RAW)

@@ -16,10 +16,10 @@ import tempfile
 
 from tests import base
 from tests.unit.agent.backends import syscalls
-from virtdc_agent import exceptions
 from virtdc_agent.backends.file import FileBackend
 from virtdc_agent.conformance import backend as rules
 from virtdc_agent.conformance.context import FakeContext
+from virtdc_agent import exceptions
 
 ACTS = (rules.CREATE, rules.CREATE_THICK, rules.DELETE, rules.EXTEND)
 ERRORS = {

@@ -7,12 +7,12 @@ import unittest
 from hypothesis import given
 from hypothesis import strategies
 
-from virtdc_agent import exceptions
-from virtdc_agent.backends import layout
 from virtdc_agent.backends.label import Label
+from virtdc_agent.backends import layout
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.fields import IDENTIFIER
+from virtdc_agent import exceptions
 
 OWN = (layout.IDENTITY, layout.LABELS, layout.TEMPORARY, layout.TRASH)
 IDENTIFIERS = strategies.from_regex(IDENTIFIER, fullmatch=True)

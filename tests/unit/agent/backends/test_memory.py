@@ -7,7 +7,6 @@ from concurrent import futures
 from oslo_config import cfg
 
 from tests import base
-from virtdc_agent import exceptions
 from virtdc_agent.backends.faults import Crash
 from virtdc_agent.backends.faults import Step
 from virtdc_agent.backends.faults import Target
@@ -18,6 +17,7 @@ from virtdc_agent.conformance.context import FakeContext
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent import exceptions
 
 PARAMETERS = CreateParameters(size_bytes=1024)
 

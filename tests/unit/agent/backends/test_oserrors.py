@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import unittest
 
-from virtdc_agent import exceptions
 from virtdc_agent.backends.oserrors import translated
+from virtdc_agent import exceptions
 
 
 class TestTranslated(unittest.TestCase):

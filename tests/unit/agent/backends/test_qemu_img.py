@@ -11,9 +11,9 @@ import threading
 import unittest
 
 from tests import base
-from virtdc_agent import exceptions
 from virtdc_agent.backends.qemu_img import QemuImg
 from virtdc_agent.conformance.context import FakeContext
+from virtdc_agent import exceptions
 
 
 class TestQemuImg(base.TestCase):

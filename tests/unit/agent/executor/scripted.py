@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import threading
 from typing import Self
 
+from virtdc_agent.contract import events
 from virtdc_agent import interfaces
 from virtdc_agent import model
-from virtdc_agent.contract import events
 
 WAIT_S = 10.0
 

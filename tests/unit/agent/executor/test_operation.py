@@ -4,8 +4,8 @@ import threading
 import unittest
 
 from tests.unit.agent import builders
-from virtdc_agent import exceptions
 from virtdc_agent.clock import FakeClock
+from virtdc_agent import exceptions
 from virtdc_agent.executor.gate import Gate
 from virtdc_agent.executor.gate import MAX_ABANDONED
 from virtdc_agent.executor.operation import RunningOperation

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tests import base
-from virtdc_agent import exceptions
 from virtdc_agent.clock import FakeClock
 from virtdc_agent.conformance.exporter import FIRST
 from virtdc_agent.contract.events import ConnectParameters
+from virtdc_agent import exceptions
 from virtdc_agent.exporters.memory import MemoryExporter
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from tests import base
-from virtdc_agent import exceptions
-from virtdc_agent import opts
 from virtdc_agent.backends import layout
 from virtdc_agent.clock import FakeClock
 from virtdc_agent.conformance.exporter import FIRST
 from virtdc_agent.contract.events import Format
+from virtdc_agent import exceptions
 from virtdc_agent.exporters.share import ShareExporter
+from virtdc_agent import opts
 
 
 class TestShareExporter(base.TestCase):

@@ -9,10 +9,10 @@ from hypothesis import stateful
 from hypothesis import strategies as st
 
 from tests.unit.agent import builders
-from virtdc_agent import exceptions
 from virtdc_agent.clock import FakeClock
 from virtdc_agent.conformance import journal as rules
 from virtdc_agent.contract.events import State
+from virtdc_agent import exceptions
 from virtdc_agent.journal.memory import MemoryJournal
 
 VOLUMES = st.sampled_from(['v', 'w', 'x'])

@@ -11,15 +11,15 @@ from sqlalchemy import event as sa_event
 
 from tests.unit.agent import builders
 from tests.unit.agent.journal import base
-from virtdc_agent import exceptions
-from virtdc_agent import model
 from virtdc_agent.conformance import journal as rules
 from virtdc_agent.contract.events import State
+from virtdc_agent import exceptions
 from virtdc_agent.journal import engine as engines
-from virtdc_agent.journal import migrate
-from virtdc_agent.journal import tables
 from virtdc_agent.journal.group_commit import Request
+from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import _NEXT
+from virtdc_agent.journal import tables
+from virtdc_agent import model
 
 
 class PowerCut(BaseException):
