@@ -139,8 +139,10 @@ class Journal(abc.ABC):
     def cancel(self, event_id: str) -> events.Transition:
         """Withdraw an event.
 
-        A waiting one is ``failed/cancelled`` at once; of a running one the
-        wish is noted for its holder; a final one stays as it is.
+        One that was never begun is ``failed/cancelled`` at once. Of one
+        that runs, or waits to be begun again and may have left something in
+        the storage, the wish is noted for its holder. A final one stays as
+        it is.
 
         :returns: its latest transition.
         :raises EventNotFound: there is none.

@@ -240,6 +240,19 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(SHARE_OPTS, group=SHARE_GROUP)
 
 
+def check_values(conf: cfg.ConfigOpts) -> None:
+    """Read every option once, so that a bad value is found at the start.
+
+    :raises cfg.Error: a value is out of its range or of another kind; names
+        the option.
+    """
+    for group, options in list_opts():
+        name = group.name if isinstance(group, cfg.OptGroup) else group
+        values = conf if name == 'DEFAULT' else conf[name]
+        for option in options:
+            getattr(values, option.dest)
+
+
 def connection_of(conf: cfg.ConfigOpts) -> str:
     """Return the journal's address, configured or default."""
     configured: str | None = conf.database.connection

@@ -19,7 +19,7 @@ from virtdc_agent import interfaces
 from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import SqlJournal
-from virtdc_agent.opts import connection_of
+from virtdc_agent import opts
 from virtdc_agent.outbox import Outbox
 from virtdc_agent import plugins
 
@@ -38,6 +38,10 @@ class Service:
     def __init__(
         self, conf: cfg.ConfigOpts, *, clock: interfaces.Clock | None = None
     ) -> None:
+        try:
+            opts.check_values(conf)
+        except cfg.Error as exc:
+            raise exceptions.ConfigInvalid(str(exc)) from exc
         self._conf = conf
         self._clock = clock or SystemClock()
         self._name: str = conf.agent.name
@@ -177,7 +181,7 @@ def open_journal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> SqlJournal:
 
     :raises ConfigInvalid: it is not there, or of another version.
     """
-    engine = engines.make_engine(connection_of(conf))
+    engine = engines.make_engine(opts.connection_of(conf))
     migrate.check(engine)
     return SqlJournal(
         engine,
@@ -193,7 +197,7 @@ def sync_journal(conf: cfg.ConfigOpts) -> str | None:
     :raises ConfigInvalid: it is newer than this version.
     :raises JournalUnavailable: the database does not let it.
     """
-    engine = engines.make_engine(connection_of(conf))
+    engine = engines.make_engine(opts.connection_of(conf))
     migrate.sync(engine)
     return migrate.current(engine)
 
@@ -203,7 +207,7 @@ def journal_version(conf: cfg.ConfigOpts) -> str | None:
 
     :raises JournalUnavailable: the database cannot be opened.
     """
-    return migrate.current(engines.make_engine(connection_of(conf)))
+    return migrate.current(engines.make_engine(opts.connection_of(conf)))
 
 
 def _load_policy(conf: cfg.ConfigOpts) -> interfaces.Policy:

@@ -25,9 +25,10 @@ def main() -> int:
         "through real Cinder, beside Cinder's own drivers (some minutes).",
     )
     parser.add_argument(
-        'part', nargs='*', choices=[*PARTS, []], help='default: all'
+        'part', nargs='?', choices=[*PARTS, 'all'], default='all'
     )
-    wanted = parser.parse_args().part or list(PARTS)
+    part = parser.parse_args().part
+    wanted = list(PARTS) if part == 'all' else [part]
     print(report.machine())
     for name in wanted:
         PARTS[name]()

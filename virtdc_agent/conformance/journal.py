@@ -350,6 +350,15 @@ class JournalRules(unittest.TestCase):
         self.journal.settle(claim, SUCCESS)
         self.assertEqual(third, self.journal.claim(10)[0].event)
 
+    def test_cancel_of_an_event_that_waits_again(self) -> None:
+        """What an attempt may have left is not forgotten by cancelling."""
+        claim = self.claim_one()
+        self.journal.release(claim)
+        event_id = claim.event.event_id
+        self.assertIs(State.WAITING, self.journal.cancel(event_id).state)
+        (again,) = self.journal.claim(1)
+        self.assertEqual([again], list(self.journal.get_cancelled([again])))
+
     def test_cancel_of_a_running_event(self) -> None:
         """The wish is noted for whoever holds it."""
         claim, other = self.claim_one('v'), self.claim_one('w')

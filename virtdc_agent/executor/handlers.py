@@ -20,12 +20,16 @@ from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
+from virtdc_agent.contract.fields import MAX_ENTRIES
 from virtdc_agent import exceptions
 from virtdc_agent.executor.room import Room
 from virtdc_agent import interfaces
 from virtdc_agent import model
 
 LOG = logging.getLogger(__name__)
+
+MAX_HOSTS = MAX_ENTRIES
+"""As many as the contract lets a volume's record name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +271,11 @@ class Handlers:
             raise TypeError(parameters)
         volume = _existing(claim)
         hosts = {*volume.attached_to, parameters.host}
+        if len(hosts) > MAX_HOSTS:
+            raise exceptions.EventRejected(
+                f'Volume {volume.volume_id} is in use by {MAX_HOSTS} hosts '
+                'already: detach one first.'
+            )
         attached = dataclasses.replace(
             volume,
             attached_to=tuple(sorted(hosts)),

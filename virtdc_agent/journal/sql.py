@@ -274,13 +274,14 @@ class SqlJournal(interfaces.Journal):
                     f'There is no event {event_id}.'
                 )
             latest = rows.transition_from(row.latest)
-            if latest.state is State.RUNNING:
+            if latest.state.is_final:
+                return latest
+            if latest.attempt > 0:
                 tx.connection.execute(
                     EVENTS.update()
                     .where(EVENTS.c.id == row.id)
                     .values(cancel_requested=True)
                 )
-            if latest.state is not State.WAITING:
                 return latest
             outcome = model.Outcome(
                 state=State.FAILED,

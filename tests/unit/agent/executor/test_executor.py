@@ -485,6 +485,14 @@ class TestRules(ExecutorCase):
         )
         self.assertIs(State.SUCCESS, ended.state)
 
+    def test_no_more_hosts_than_can_be_told(self) -> None:
+        ended = self.run_events(
+            builders.create('v'),
+            *(builders.connect('v', f'host-{index}') for index in range(257)),
+        )
+        self.assert_rejected(ended, '256 hosts')
+        self.assertEqual(256, len(self.journal.get_volume('v').attached_to))
+
     def test_disconnect_of_nothing_is_done(self) -> None:
         ended = self.run_events(builders.disconnect('nothing', 'compute-1'))
         self.assertIs(State.SUCCESS, ended.state)

@@ -1,0 +1,158 @@
+"""What is configured wrong is refused at the start, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import tempfile
+import threading
+import time
+import unittest
+
+from oslo_config import cfg
+
+from tests.unit.agent import builders
+from virtdc_agent import exceptions
+from virtdc_agent import opts
+from virtdc_agent import service
+from virtdc_agent.clock import SystemClock
+from virtdc_agent.contract.events import State
+
+WAIT_S = 10.0
+
+
+class ServiceCase(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        (self.folder / 'pool').mkdir()
+
+    def configure(self, **sections: dict[str, object]) -> cfg.ConfigOpts:
+        """Return a configuration that works but for what is given."""
+        wanted: dict[str, dict[str, object]] = {
+            'DEFAULT': {
+                'transport_url': 'fake://',
+                'state_path': self.folder,
+            },
+            'agent': {'name': 'a'},
+            'backend_file': {'path': self.folder / 'pool'},
+            'exporter_share': {'export': 'filer:/volumes'},
+        }
+        for section, options in sections.items():
+            wanted[section] = {**wanted.get(section, {}), **options}
+        file = self.folder / 'agent.conf'
+        file.write_text(
+            ''.join(
+                f'[{section}]\n'
+                + ''.join(
+                    f'{name} = {value}\n' for name, value in options.items()
+                )
+                for section, options in wanted.items()
+            ),
+            encoding='utf-8',
+        )
+        conf = cfg.ConfigOpts()
+        opts.register_opts(conf)
+        conf(['--config-file', str(file)], project='virtdc-test')
+        return conf
+
+    def start(self, conf: cfg.ConfigOpts) -> service.Service:
+        agent = service.Service(conf)
+        agent.start()
+        self.addCleanup(agent.stop)
+        return agent
+
+
+class TestRefusals(ServiceCase):
+    def assert_refused(self, words: str, **sections) -> None:
+        conf = self.configure(**sections)
+        with self.assertRaisesRegex(exceptions.ConfigInvalid, words):
+            self.start(conf)
+
+    def test_unknown_plugins_are_named_with_the_known_ones(self) -> None:
+        for option, section, known in (
+            ('backend', 'agent', 'file, memory'),
+            ('exporter', 'agent', 'memory, share'),
+            ('policy', 'executor', 'fixed, shrink'),
+        ):
+            with self.subTest(option):
+                self.assert_refused(
+                    rf'{option} = nonsense is unknown; there are: {known}',
+                    **{section: {option: 'nonsense'}},
+                )
+
+    def test_a_policy_that_starves_needs_consent(self) -> None:
+        self.assert_refused(
+            'accept_starvation = true', executor={'policy': 'shrink'}
+        )
+        conf = self.configure(
+            executor={'policy': 'shrink', 'accept_starvation': True}
+        )
+        with self.assertLogs('virtdc_agent.service', 'WARNING') as logs:
+            service.Service(conf)
+        self.assertIn('may lower its limit to 0', ''.join(logs.output))
+
+    def test_storage_that_cannot_be_used(self) -> None:
+        missing = self.folder / 'missing'
+        for words, options in (
+            ('path', {'path': ''}),
+            ('missing', {'path': missing}),
+            ('require_mount|mount point', {'require_mount': True}),
+        ):
+            with self.subTest(words):
+                self.assert_refused(words, backend_file=options)
+
+    def test_an_export_that_nobody_can_mount(self) -> None:
+        self.assert_refused('export', exporter_share={'export': 'nonsense'})
+        self.assert_refused('export', exporter_share={'export': ''})
+
+    def test_a_bus_address_that_is_none(self) -> None:
+        for url in ('nonsense://x', 'rabbit://h:port'):
+            with self.subTest(url):
+                self.assert_refused(
+                    'transport_url', DEFAULT={'transport_url': url}
+                )
+
+    def test_a_journal_without_its_tables(self) -> None:
+        self.assert_refused('virtdc-manage db sync')
+
+    def test_numbers_out_of_range(self) -> None:
+        for option, value in (
+            ('batch_size', 0),
+            ('batch_size', 1001),
+            ('batch_size', 'ten'),
+            ('interval_s', 0),
+            ('interval_s', -2),
+            ('timeout_s', 0),
+            ('timeout_s', 1e9),
+            ('dispatch', 'sometimes'),
+        ):
+            with self.subTest(f'{option} = {value}'):
+                conf = self.configure(executor={option: value})
+                with self.assertRaisesRegex(exceptions.ConfigInvalid, option):
+                    service.Service(conf)
+
+
+class TestLife(ServiceCase):
+    def test_starts_recovers_and_stops(self) -> None:
+        conf = self.configure()
+        service.sync_journal(conf)
+        self.assertEqual('0001', service.journal_version(conf))
+        journal = service.open_journal(conf, SystemClock())
+        interrupted = builders.create('v')
+        journal.append(interrupted)
+        journal.claim(1)
+        journal.close()
+        agent = self.start(conf)
+        reader = service.open_journal(conf, SystemClock())
+        self.addCleanup(reader.close)
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            latest = reader.get_latest([interrupted.event_id])
+            if latest[interrupted.event_id].state is State.SUCCESS:
+                break
+            self.assertLess(time.monotonic(), deadline)
+            threading.Event().wait(0.01)
+        self.assertEqual(2, latest[interrupted.event_id].attempt)
+        self.assertTrue((self.folder / 'pool' / 'volume-v').exists())
+        self.assertTrue(agent.stop())
