@@ -8,6 +8,9 @@ import sqlite3
 import statistics
 import time
 
+from oslo_config import cfg
+
+from tests.benchmark import pipeline
 from tests.benchmark import report
 from tools.lab import cinder
 from tools.lab import rest
@@ -37,8 +40,11 @@ def run() -> None:
         cloud = lab.cinder.client()
         for kind in PEERS:  # the first of each is slower
             _rate(cloud, kind, 5)
+        _print_memory(lab, 'idle')
         _print_rates(cloud)
         _print_latency(lab, cloud)
+        _fill(lab)
+        _print_memory(lab, f'{pipeline.WAITING} events waiting')
 
 
 def _print_rates(cloud: rest.Rest) -> None:
@@ -90,6 +96,36 @@ def _rate(cloud: rest.Rest, kind: str, count: int) -> float:
     while cloud.get('/volumes?limit=1')['volumes']:
         time.sleep(0.2)
     return count / elapsed_s
+
+
+def _fill(lab: stack.Lab) -> None:
+    """Have many events wait at an agent that takes none."""
+    if lab.agent is None:
+        raise RuntimeError('no agent')
+    lab.agent.service.stop()
+    lab.agent.reconfigure(
+        {'executor': {'dispatch': 'interval', 'interval_s': 3600}}
+    )
+    lab.agent.service.start()
+    cfg.CONF([], project='virtdc-bench', default_config_files=[])
+    client = pipeline.client_of(
+        lab.rabbitmq.private_url, topic=virtdc.RPC_QUEUE
+    )
+    made = [pipeline.create_event() for _ in range(pipeline.WAITING)]
+    with futures.ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(client.submit, made))
+    time.sleep(5)
+
+
+def _print_memory(lab: stack.Lab, when: str) -> None:
+    rows = [
+        [name, *pipeline.memory(part.service.pid)]
+        for name, part in (('agent', lab.agent), ('listener', lab.listener))
+        if part is not None
+    ]
+    report.show(
+        f'Memory, MiB, {when}', ('process', 'resident', 'own share'), rows
+    )
 
 
 def _print_latency(lab: stack.Lab, cloud: rest.Rest) -> None:

@@ -8,7 +8,6 @@ import datetime
 from pathlib import Path
 import sqlite3
 import tempfile
-import threading
 import time
 import uuid
 
@@ -60,7 +59,7 @@ class Bench:
         self.rabbitmq = rabbitmq.RabbitMQ(self.supervisor, ports.Ports())
         cfg.CONF([], project='virtdc-bench', default_config_files=[])
 
-    def agent(self, name: str, backend: str, **executor: object):
+    def agent(self, name: str, backend: str) -> virtdc.Agent:
         """Return an agent, not yet started."""
         agent = virtdc.Agent(
             self.supervisor,
@@ -72,7 +71,7 @@ class Bench:
                 options={
                     'agent': {'backend': backend, 'topic': f'rpc-{name}'},
                     'backend_file': {'max_over_subscription_ratio': 1000},
-                    'executor': {'batch_size': 16, **executor},
+                    'executor': {'batch_size': 16},
                 },
             ),
         )
@@ -81,15 +80,7 @@ class Bench:
 
     def client(self, name: str) -> AgentClient:
         """Return a client of an agent."""
-        transport = oslo_messaging.get_rpc_transport(
-            cfg.CONF, url=self.rabbitmq.private_url
-        )
-        return AgentClient(
-            BusCaller(transport, topic=f'rpc-{name}'),
-            clock=CloudClock(),
-            submit_timeout_s=60,
-            rpc_timeout_s=30,
-        )
+        return client_of(self.rabbitmq.private_url, topic=f'rpc-{name}')
 
     def publisher(self) -> BusPublisher:
         """Return a publisher as the agent's."""
@@ -103,6 +94,17 @@ class Bench:
         )
 
 
+def client_of(url: str, *, topic: str) -> AgentClient:
+    """Return a client of the agent on a topic."""
+    transport = oslo_messaging.get_rpc_transport(cfg.CONF, url=url)
+    return AgentClient(
+        BusCaller(transport, topic=topic),
+        clock=CloudClock(),
+        submit_timeout_s=60,
+        rpc_timeout_s=30,
+    )
+
+
 def run() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(prefix='virtdc-bench-') as name:
@@ -111,7 +113,6 @@ def run() -> None:
             bench.rabbitmq.up()
             _print_rates(bench)
             _print_stages(bench)
-            _print_memory(bench)
         finally:
             processes.end(processes.read_records(bench.supervisor.pid_folder))
             bench.supervisor.reap()
@@ -247,20 +248,6 @@ def _each(count: int, work: Callable[[int], object]) -> float:
     return (time.monotonic() - begun) / count
 
 
-def _print_memory(bench: Bench) -> None:
-    # Nothing is ever taken: the first batch is due in an hour.
-    agent = bench.agent('full', 'memory', dispatch='interval', interval_s=3600)
-    agent.service.start()
-    client = bench.client('full')
-    threading.Event().wait(1)
-    rows = [['agent, idle', *_memory(agent.service.pid)]]
-    made = [create_event() for _ in range(WAITING)]
-    with futures.ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(client.submit, made))
-    rows.append([f'agent, {WAITING} waiting', *_memory(agent.service.pid)])
-    agent.service.stop()
-    report.show('Memory, MiB', ('process', 'resident', 'own share'), rows)
-
-
-def _memory(pid: int) -> list[str]:
+def memory(pid: int) -> list[str]:
+    """Return a process's resident and proportional memory, in MiB."""
     return [f'{kib / 1024:.0f}' for kib in report.memory_kib(pid)]

@@ -34,6 +34,10 @@ def main() -> int:
             sys.argv[1:],
             project='virtdc',
             prog='virtdc-manage',
+            # The agent's own, which it manages the journal of.
+            default_config_files=cfg.find_config_files(
+                project='virtdc', prog='virtdc-agent'
+            ),
             version=version.VersionInfo('virtdc').version_string(),
             description='Manages the journal of virtdc-agent.',
         )

@@ -64,12 +64,3 @@ COUNTERS = sa.Table(
     sa.Column('name', sa.String(32), primary_key=True),
     sa.Column('value', _BIG, nullable=False),
 )
-
-COUNTER_NAMES = (
-    'sequence',
-    'published',
-    'waiting',
-    'running',
-    'volumes',
-    'provisioned_bytes',
-)

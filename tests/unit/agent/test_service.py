@@ -11,11 +11,11 @@ import unittest
 from oslo_config import cfg
 
 from tests.unit.agent import builders
+from virtdc_agent.clock import SystemClock
+from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
 from virtdc_agent import opts
 from virtdc_agent import service
-from virtdc_agent.clock import SystemClock
-from virtdc_agent.contract.events import State
 
 WAIT_S = 10.0
 
