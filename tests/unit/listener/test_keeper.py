@@ -208,6 +208,8 @@ class ThreadTest(KeeperTestCase):
 
     def test_a_gap_is_closed_soon(self) -> None:
         self.add()
+        # Else what follows may overtake it, and be one write with it.
+        self.cloud.await_writes(1)
         self.keeper.start()
         self.assertTrue(self.clock.await_waiters(1))
         asked = self.agent.calls.count('get_changes')
@@ -236,6 +238,7 @@ class ThreadTest(KeeperTestCase):
 
     def test_the_last_message_lost_is_noticed_too(self) -> None:
         event_id = self.add()
+        self.cloud.await_writes(1)
         self.keeper.start()
         self.assertTrue(self.clock.await_waiters(1))
         self.agent.tells = False
