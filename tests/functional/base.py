@@ -33,7 +33,8 @@ LISTENER = {
         'resync_interval_s': 10,
     },
 }
-DRIVER = {'virtdc_rpc_timeout_s': 2, 'virtdc_submit_timeout_s': 6}
+# Longer than a restart of the broker takes here.
+DRIVER = {'virtdc_rpc_timeout_s': 3, 'virtdc_submit_timeout_s': 20}
 
 
 def settings(**changes: Any) -> stack.Settings:
