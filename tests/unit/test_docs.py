@@ -71,7 +71,7 @@ class TestOptions(unittest.TestCase):
             *('transport_url', 'enabled_backends', 'volume_driver'),
             *('volume_backend_name', 'auth_url', 'username', 'password'),
             *('project_name', 'user_domain_name', 'project_domain_name'),
-            'auth_type',
+            *('auth_type', 'amqp_durable_queues'),
         }
         text = text_of('doc/source/install/index.rst')
         examples = re.findall(r'code-block:: ini\n\n((?:   .*\n|\n)+)', text)
