@@ -55,7 +55,8 @@ class JournalMachine(stateful.RuleBasedStateMachine):
 
     @stateful.rule(volume_id=VOLUMES)
     def submit(self, volume_id) -> None:
-        event = builders.create(volume_id)
+        # The same ids in every run: what is drawn is drawn from them.
+        event = builders.create(volume_id, event_id=f'e{len(self.order):04}')
         self.journal.append(event)
         self.waiting.append(event)
         self.order.append(event.event_id)
