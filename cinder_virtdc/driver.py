@@ -258,7 +258,9 @@ class VirtDCDriver(driver.VolumeDriver):
 
     def _current_stats(self) -> dict[str, Any]:
         try:
-            capacity = self._open_session.client.get_capacity()
+            # As long as an operation would try: a bus that blinks is not an
+            # agent that is down, and Cinder asks again only in a minute.
+            capacity = self._open_session.client.await_agent()
         except exceptions.VirtDCError as exc:
             if not self._is_down:
                 LOG.warning('Nothing is scheduled to %s: %s', self.host, exc)

@@ -95,6 +95,8 @@ class CloudCase(unittest.TestCase):
         self.pool: Path = self.agent.pool
         self._made: list[str] = []
         self.addCleanup(self._clean_up)
+        # The test before may have had a part of it down.
+        self.await_pool('up')
 
     def get_lab(self) -> stack.Lab:
         """Return the lab to test in."""
@@ -169,6 +171,17 @@ class CloudCase(unittest.TestCase):
             if time.monotonic() > deadline:
                 self.fail(f'After {timeout_s:g} s: {problem()}')
             time.sleep(0.1)
+
+    def await_pool(self, state: str) -> None:
+        """Wait until the scheduler thinks so of the pool."""
+
+        def seen() -> str:
+            body = self.cloud.get('/scheduler-stats/get_pools?detail=true')
+            return str(body['pools'][0]['capabilities'].get('backend_state'))
+
+        self.until(
+            lambda: seen() == state, 90, lambda: f'the pool is {seen()}'
+        )
 
     def file_of(self, volume_id: str) -> Path:
         """Return the volume's file."""
