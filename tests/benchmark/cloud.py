@@ -21,6 +21,7 @@ from virtdc_agent.contract.events import Transition
 
 CLIENTS = 16
 ROUNDS = {20: 3, 100: 2, 300: 1}
+STUCK_S = 300
 PEERS = ('virtdc', 'nfs', 'fake')
 
 
@@ -84,8 +85,7 @@ def _rate(cloud: rest.Rest, kind: str, count: int) -> float:
     begun = time.monotonic()
     with futures.ThreadPoolExecutor(CLIENTS) as pool:
         ids = list(pool.map(create, range(count)))
-    while cloud.get('/volumes?status=creating&limit=1')['volumes']:
-        time.sleep(0.1)
+    _await_none(cloud, '/volumes?status=creating&limit=1')
     elapsed_s = time.monotonic() - begun
     shown = cloud.get('/volumes/detail?limit=1000')['volumes']
     bad = [one['id'] for one in shown if one['status'] != 'available']
@@ -93,8 +93,7 @@ def _rate(cloud: rest.Rest, kind: str, count: int) -> float:
         raise RuntimeError(f'{kind}: {len(shown)} volumes, not well: {bad}')
     with futures.ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(lambda one: cloud.delete(f'/volumes/{one}'), ids))
-    while cloud.get('/volumes?limit=1')['volumes']:
-        time.sleep(0.2)
+    _await_none(cloud, '/volumes?limit=1')
     return count / elapsed_s
 
 
@@ -126,6 +125,14 @@ def _print_memory(lab: stack.Lab, when: str) -> None:
     report.show(
         f'Memory, MiB, {when}', ('process', 'resident', 'own share'), rows
     )
+
+
+def _await_none(cloud: rest.Rest, path: str) -> None:
+    deadline = time.monotonic() + STUCK_S
+    while cloud.get(path)['volumes']:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f'after {STUCK_S} s there is still {path}')
+        time.sleep(0.1)
 
 
 def _print_latency(lab: stack.Lab, cloud: rest.Rest) -> None:

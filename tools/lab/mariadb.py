@@ -36,6 +36,8 @@ class MariaDB:
                     f'--init-file={self._folder / "init.sql"}',
                     '--skip-networking',
                     '--skip-log-bin',
+                    # Every service has a pool of 50.
+                    '--max-connections=1000',
                     '--innodb-flush-log-at-trx-commit=0',
                     '--performance-schema=OFF',
                 ],
