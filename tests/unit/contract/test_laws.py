@@ -73,7 +73,8 @@ def damaged(draw: st.DrawFn) -> object:
         places = places_in(envelope)
         container, key = places[draw(st.integers(0, len(places) - 1))]
         if draw(st.integers(0, 3)):
-            container[key] = draw(wild)
+            # A copy: some of them are shared, and may be damaged next.
+            container[key] = copy.deepcopy(draw(wild))
         elif len(places) > 1:
             del container[key]
     return envelope
