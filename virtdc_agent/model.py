@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
-import datetime
 import enum
 
 from virtdc_agent.contract.events import Event
@@ -192,13 +191,3 @@ class Window:
     full: bool
     samples: Sequence[Sample]
     duration_s: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """Who holds a running event, and until when."""
-
-    event_id: str
-    holder: str
-    fence: int
-    expires_at: datetime.datetime
