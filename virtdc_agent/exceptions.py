@@ -8,6 +8,8 @@
     ├── EventConflict            the event id belongs to another event
     ├── EventNotFound            no such event
     ├── VolumeNotFound           no such volume
+    ├── AgentNotFound            no such agent
+    ├── AlarmNotFound            no such alarm
     ├── LeaseLost                forget the claim: it is another's now
     ├── OperationCancelled       stop working on it, leave nothing behind
     ├── BackendError             the storage is at fault
@@ -45,6 +47,14 @@ class EventNotFound(AgentError):
 
 class VolumeNotFound(AgentError):
     """The data centre has no such volume."""
+
+
+class AgentNotFound(AgentError):
+    """No agent of this name has ever joined the journal."""
+
+
+class AlarmNotFound(AgentError):
+    """This alarm is not raised."""
 
 
 class LeaseLost(AgentError):

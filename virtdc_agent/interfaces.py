@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from virtdc_agent.contract import events
 from virtdc_agent import model
+from virtdc_agent.scheduling import Lane
 
 
 class Clock(abc.ABC):
@@ -44,13 +45,56 @@ class Clock(abc.ABC):
 class Journal(abc.ABC):
     """The durable log of events, and of the volumes they leave.
 
-    The one authority on state. Every method is one transaction: what it
-    wrote is on disk when it returns, and when it raises nothing was written.
-    Safe from any thread. No method's cost grows with the number of finished
-    events.
+    The one authority on state, for one agent or for several that share it.
+    Every method is one transaction: what it wrote is on disk when it
+    returns, and when it raises nothing was written. Safe from any thread. No
+    method's cost grows with the number of finished events, nor of waiting
+    ones.
+
+    An agent's claims last as long as its lease, which ``join`` begins and
+    ``renew`` extends. Once it has ended, others may take them over; whatever
+    is then written on their behalf is refused.
 
     :raises JournalUnavailable: from any method; ask again later.
     """
+
+    is_shared: bool
+    """Whether other agents may write to it, who tell us nothing."""
+
+    @abc.abstractmethod
+    def join(self) -> model.Takeover:
+        """Begin a life of this agent; take over from its former one.
+
+        To be called once, before all that claims. What an agent of this
+        name left running waits again, what it had kept closed is open.
+        """
+
+    @abc.abstractmethod
+    def renew(self) -> model.Membership:
+        """Extend this agent's lease, or begin a new one if it has ended.
+
+        :raises LeaseLost: another life of this agent has begun, and this one
+            has to end.
+        """
+
+    @abc.abstractmethod
+    def leave(self) -> None:
+        """End this agent's life: what it still holds is others' at once."""
+
+    @abc.abstractmethod
+    def take_over(self) -> model.Takeover:
+        """Put back what agents left whose lease has ended.
+
+        Their running events wait again, as suspects. One of which too many
+        agents died is ``failed/lost``, with an alarm.
+        """
+
+    @abc.abstractmethod
+    def get_fences(self) -> Collection[int]:
+        """Return the fences of all operations that may still go on.
+
+        Those that run, and those that keep a volume closed, of all agents.
+        """
 
     @abc.abstractmethod
     def append(self, event: events.Event) -> events.Transition:
@@ -62,17 +106,34 @@ class Journal(abc.ABC):
         """
 
     @abc.abstractmethod
-    def claim(self, limit: int) -> Sequence[model.Claim]:
+    def claim(self, lane: Lane, limit: int) -> Sequence[model.Claim]:
         """Take up to ``limit`` waiting events for this agent: ``running``.
 
-        Oldest first. An event is taken only if no earlier event on any of
-        its resources is unfinished, so claims never overlap on a volume and
-        follow the order of acceptance, across all agents.
+        An event is taken only if no earlier event on any of its resources is
+        unfinished, so claims never overlap on a volume and follow the order
+        of acceptance, across all agents. Among the others the urgent go
+        first, and then each project and each origin has its fair share.
+        Suspects are not taken.
+
+        :raises LeaseLost: this agent's lease has ended: renew it first.
         """
 
     @abc.abstractmethod
-    def renew(self, claims: Collection[model.Claim]) -> Sequence[model.Claim]:
-        """Extend the leases of these claims; return those that are lost."""
+    def claim_suspect(self, lane: Lane) -> model.Claim | None:
+        """Take the oldest suspect that waits in a lane, if there is one.
+
+        :raises LeaseLost: this agent's lease has ended: renew it first.
+        """
+
+    @abc.abstractmethod
+    def retry(self, claim: model.Claim) -> model.Claim:
+        """Begin another attempt of a running event; return its new claim.
+
+        It stays ``running``, told with its new attempt and no progress. The
+        former claim is void.
+
+        :raises LeaseLost: the claim is no longer ours.
+        """
 
     @abc.abstractmethod
     def record_progress(
@@ -112,8 +173,8 @@ class Journal(abc.ABC):
 
         For an operation that was given up while the backend is still at it:
         the event is final, yet later events of its volume stay waiting until
-        ``unfence``. Survives a restart: ``recover`` opens what a dead agent
-        had kept closed.
+        ``unfence``. Survives a restart: ``join`` opens what a dead agent had
+        kept closed.
 
         :raises LeaseLost: the claim is no longer ours.
         """
@@ -124,15 +185,7 @@ class Journal(abc.ABC):
     ) -> None:
         """Open the resources that ``fence_off`` kept, with a last change.
 
-        Idempotent.
-        """
-
-    @abc.abstractmethod
-    def recover(self) -> Sequence[events.Transition]:
-        """Put back to ``waiting`` what an agent of this name left running.
-
-        To be called once, before the first ``claim``. Also opens what it
-        had kept closed.
+        Idempotent; does nothing if others have opened them since.
         """
 
     @abc.abstractmethod
@@ -172,8 +225,12 @@ class Journal(abc.ABC):
         """Return up to ``limit`` transitions that follow ``after``."""
 
     @abc.abstractmethod
-    def get_published(self) -> int:
-        """Return the sequence up to which all is on the bus."""
+    def get_unpublished(self, limit: int) -> Sequence[events.Transition]:
+        """Return the first transitions that are not noted as published.
+
+        None if another agent that is alive is the one to publish: there is
+        one at a time, so that what is told keeps its order.
+        """
 
     @abc.abstractmethod
     def mark_published(self, sequence: int) -> None:
@@ -195,16 +252,89 @@ class Journal(abc.ABC):
         """Say how much there is of what."""
 
     @abc.abstractmethod
-    def subscribe(self, callback: Callable[[], None]) -> None:
+    def subscribe(
+        self, callback: Callable[[], None], lane: Lane | None = None
+    ) -> None:
         """Have ``callback`` called after each commit that made a transition.
 
         In the committing thread: it must only set a flag and return. It is
         a hint; other agents' commits are not told.
+
+        :param lane: call it only if an event of this lane may now begin
+            that could not before.
         """
 
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of the database. No other call may follow."""
+
+
+class JournalKeeping(abc.ABC):
+    """What people and programs do to a journal beside executing it.
+
+    Safe from any thread, beside any number of running agents.
+
+    :raises JournalUnavailable: from any method; ask again later.
+    """
+
+    @abc.abstractmethod
+    def get_records(self, query: model.RecordQuery) -> model.RecordPage:
+        """Return a page of events, newest first."""
+
+    @abc.abstractmethod
+    def get_record(self, event_id: str) -> model.Record:
+        """Return all that is known of an event.
+
+        :raises EventNotFound: there is none.
+        """
+
+    @abc.abstractmethod
+    def get_history(self, event_id: str) -> Sequence[events.Transition]:
+        """Return the transitions of an event that are still kept, in order.
+
+        :raises EventNotFound: there is no such event.
+        """
+
+    @abc.abstractmethod
+    def get_agents(self) -> Sequence[model.AgentRecord]:
+        """Return the agents that have joined, by name."""
+
+    @abc.abstractmethod
+    def set_draining(self, name: str, is_draining: bool) -> None:
+        """Have an agent take no more events, or take them again.
+
+        It hears of it within some seconds, and stays so over restarts.
+
+        :raises AgentNotFound: none of this name has ever joined.
+        """
+
+    @abc.abstractmethod
+    def purge(self, retention: model.Retention) -> model.Purged:
+        """Forget what need not be kept, in small transactions."""
+
+    @abc.abstractmethod
+    def check(self) -> Sequence[str]:
+        """Compare what the tables say of each other; return what is wrong.
+
+        Reads everything: its cost grows with the journal.
+        """
+
+    @abc.abstractmethod
+    def get_alarms(self) -> Sequence[model.Alarm]:
+        """Return the alarms that are raised, oldest first."""
+
+    @abc.abstractmethod
+    def acknowledge_alarm(
+        self, kind: str, subject: str, by: str, comment: str
+    ) -> None:
+        """Note that someone has seen an alarm.
+
+        :raises AlarmNotFound: it is not raised.
+        """
+
+    @abc.abstractmethod
+    def clear_alarm(self, kind: str, subject: str) -> None:
+        """End an alarm whose cause is gone; one that is not raised is fine."""
 
 
 class OperationContext(Protocol):
@@ -217,6 +347,14 @@ class OperationContext(Protocol):
     @property
     def attempt(self) -> int:
         """1, or more if an earlier attempt may have left something."""
+
+    @property
+    def fence(self) -> int:
+        """Grows with every claim.
+
+        Of two operations on one volume the one with the higher fence is the
+        rightful one.
+        """
 
     def check(self) -> None:
         """Give up here if there is no more point in going on.
@@ -288,10 +426,16 @@ class Backend(abc.ABC):
         """
 
     @abc.abstractmethod
-    def sweep(self) -> Sequence[str]:
+    def sweep(self, held: Callable[[], Collection[int]]) -> Sequence[str]:
         """Remove what interrupted operations left; return their names.
 
-        Called before any operation, when none runs in this storage.
+        Called at the start and after a takeover from a dead agent, by any
+        agent of several, also while operations run. What is removed cannot
+        become visible any more, even if its process still runs.
+
+        :param held: returns the fences of all operations that may still go
+            on; theirs is left alone. It must be asked after the listing of
+            what there is, so that what begins meanwhile is not touched.
         """
 
     @abc.abstractmethod
@@ -405,10 +549,18 @@ class Policy(abc.ABC):
 
     Pure: windows in, a limit out. No clock, no I/O, no threads, no
     randomness: the same windows give the same limits. Called by one thread.
+    The agent makes one for each lane by ``Policy(limit, ceiling=ceiling)``.
+
+    :param limit: the first limit, from 1 to ``ceiling``.
+    :param ceiling: what the limit never exceeds.
     """
 
     may_starve: ClassVar[bool] = False
     """Whether the limit may reach 0, from where it cannot return."""
+
+    @abc.abstractmethod
+    def __init__(self, limit: int, *, ceiling: int = 1000) -> None:
+        """See the class."""
 
     @property
     @abc.abstractmethod

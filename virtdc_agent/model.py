@@ -6,36 +6,73 @@ say to each other. All immutable.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import datetime
 import enum
 
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
+from virtdc_agent.scheduling import Lane
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """An agent's right to execute one event, until its lease ends.
+    """An agent's right to execute one event, while its lease lasts.
 
     :param attempt: 1 for the first start.
     :param fence: grows with every claim in the journal. The journal accepts
         a settlement only with the fence of the event's latest claim.
     :param volume: the volume as it was when claimed; nothing else changes it
         while the claim holds. ``None``: there is no such volume.
+    :param losses: how many agents have died while they executed it. An
+        event with any is a suspect, and executed alone.
     """
 
     event: Event
     attempt: int
     fence: int
     volume: Volume | None = None
+    lane: Lane = Lane.QUICK
+    losses: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """An agent's place among those that share a journal.
+
+    :param lease_s: for how long it lasts, from before it was asked for.
+    :param is_draining: whether an operator wants it to take no more.
+    :param is_new: the lease had ended before it was renewed: what was
+        claimed until then may be others' by now.
+    """
+
+    lease_s: float
+    is_draining: bool = False
+    is_new: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Takeover:
+    """What was taken from agents that are gone.
+
+    :param returned: events that wait again.
+    :param lost: events given up, since too many agents died of them.
+    :param agents: names of those agents.
+    """
+
+    returned: Sequence[Transition] = ()
+    lost: Sequence[Transition] = ()
+    agents: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +156,140 @@ class VolumePage:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How much the journal holds now; cheap to ask."""
+    """How much the journal holds now; cheap to ask.
+
+    :param suspects: how many events wait that an agent has died of.
+    :param finished: ended events that are still kept.
+    :param sequence: the latest of all.
+    :param published: up to which all is on the bus.
+    """
 
     waiting: int
     running: int
     volumes: int
     provisioned_bytes: int
+    suspects: int = 0
+    finished: int = 0
+    sequence: int = 0
+    published: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RecordQuery:
+    """Which events are wanted; ``None`` and empty mean any.
+
+    Newest first.
+
+    :param marker: the ``record_id`` after which the page begins.
+    """
+
+    states: Collection[State] = ()
+    operations: Collection[Operation] = ()
+    volume_id: str | None = None
+    project_id: str | None = None
+    origin: Origin | None = None
+    marker: int | None = None
+    limit: int = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """All that the journal knows of an event.
+
+    :param record_id: its place in the order of acceptance.
+    :param holder: name of the agent that executes it, or keeps its volume
+        closed.
+    :param is_closed: it has ended, but the storage has not let go of it.
+    """
+
+    record_id: int
+    event: Event
+    latest: Transition
+    accepted_at: datetime.datetime
+    lane: Lane
+    holder: str | None = None
+    losses: int = 0
+    is_cancel_requested: bool = False
+    is_closed: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPage:
+    """A page of records.
+
+    :param next_marker: where the following page begins; ``None`` at the end.
+    """
+
+    records: Sequence[Record]
+    next_marker: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRecord:
+    """An agent that has joined the journal.
+
+    :param life: names one life of it, from its start to its end.
+    :param lease_until: when its claims are others' to take.
+    :param running: how many events it executes.
+    :param closed: how many volumes it keeps closed after a timeout.
+    :param is_publisher: whether it is the one that tells states.
+    """
+
+    name: str
+    life: str
+    host: str
+    process_id: int
+    version: str
+    started_at: datetime.datetime
+    lease_until: datetime.datetime
+    is_alive: bool
+    is_draining: bool
+    is_publisher: bool
+    running: int
+    closed: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A condition that a person must see; one row by kind and subject.
+
+    :param kind: as ``event-lost``; the catalogue says what to do about it.
+    :param subject: what it is about: a volume's id.
+    :param count: how often it was raised.
+    """
+
+    kind: str
+    subject: str
+    message: str
+    raised_at: datetime.datetime
+    updated_at: datetime.datetime
+    count: int
+    acknowledged_by: str = ''
+    comment: str = ''
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What may be forgotten.
+
+    Never what is not finished, not published, or younger than
+    ``min_age_s``: its caller may still ask again with the same id.
+
+    :param max_age_s: older ones are not kept.
+    :param max_finished: not more than so many events are kept.
+    """
+
+    max_age_s: float
+    max_finished: int
+    min_age_s: float = 3600.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """What was forgotten."""
+
+    events: int
+    transitions: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,14 +330,30 @@ class Signal(enum.Enum):
 class Sample:
     """One finished operation, as a policy sees it.
 
+    :param kind: what takes alike, as ``create`` or ``create-thick``; a
+        policy compares durations within a kind only.
     :param duration_s: from its start to its end.
-    :param in_flight: how many ran when it started, itself included.
+    :param concurrency: how many ran beside it, itself included: the mean
+        over its duration.
     """
 
-    operation: Operation
+    kind: str
     signal: Signal
     duration_s: float
-    in_flight: int
+    concurrency: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """An operation that still runs at the end of a window.
+
+    :param age_s: for how long it has run.
+    :param concurrency: as for a sample, until now.
+    """
+
+    kind: str
+    age_s: float
+    concurrency: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +363,12 @@ class Window:
     :param limit: the limit in force.
     :param taken: how many were taken.
     :param full: whether the limit held work back.
-    :param samples: those that ended.
+    :param samples: those that ended, in order of their end.
     :param duration_s: how long it lasted.
+    :param concurrency: how many ran, the mean over the window.
+    :param unfinished: those that still run.
+    :param abandoned: how many were given up while the storage is still at
+        them; they are not under the limit, but take of the storage.
     """
 
     limit: int
@@ -191,3 +376,6 @@ class Window:
     full: bool
     samples: Sequence[Sample]
     duration_s: float
+    concurrency: float = 0.0
+    unfinished: Sequence[Unfinished] = ()
+    abandoned: int = 0

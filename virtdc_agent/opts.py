@@ -7,6 +7,7 @@ import os
 import socket
 
 from oslo_config import cfg
+from oslo_config import types
 from oslo_db import options as database_options
 
 from virtdc_agent.contract import topics
@@ -93,6 +94,11 @@ EXECUTOR_OPTS = [
         'virtdc_agent.policies. "fixed" keeps batch_size. "shrink" lowers '
         'it to what last succeeded and never raises it again.',
     ),
+    cfg.StrOpt(
+        'copy_policy',
+        help='The same for the copy lane: what writes or copies the bytes '
+        'of a volume, and takes as long as it is large. Default: as policy.',
+    ),
     cfg.BoolOpt(
         'accept_starvation',
         default=False,
@@ -107,6 +113,21 @@ EXECUTOR_OPTS = [
         max=1000,
         help='N: how many events run at once, at first. More gives more to '
         'the storage at a time, and takes a thread each.',
+    ),
+    cfg.IntOpt(
+        'copy_batch_size',
+        default=2,
+        min=1,
+        max=1000,
+        help='The same for the copy lane. Copies share the throughput of the '
+        'storage: more at once make each slower.',
+    ),
+    cfg.IntOpt(
+        'max_batch_size',
+        default=256,
+        min=1,
+        max=1000,
+        help='What no policy exceeds, in either lane.',
     ),
     cfg.FloatOpt(
         'interval_s',
@@ -124,14 +145,69 @@ EXECUTOR_OPTS = [
         help='T2, in seconds: an event that is not finished so long after '
         'its start has failed. A batch is over at the latest then.',
     ),
+    cfg.Opt(
+        'operation_timeouts',
+        type=types.Dict(types.Float(min=0.05, max=604800.0)),
+        default={},
+        sample_default='create-copy:3600',
+        help='T2 of single kinds of operations, in seconds, as '
+        '"delete:120,create-copy:3600". A kind is an operation or, of the '
+        'copy lane, an operation with "-copy".',
+    ),
+    cfg.ListOpt(
+        'extendable',
+        default=['create-copy'],
+        help='Kinds whose time is extended by progress: they fail when '
+        'nothing has moved for as long as T2, or at max_timeout_s.',
+    ),
+    cfg.FloatOpt(
+        'max_timeout_s',
+        default=86400.0,
+        min=0.05,
+        max=604800.0,
+        help='Seconds after its start at which an operation fails whatever '
+        'its progress.',
+    ),
+    cfg.IntOpt(
+        'retries',
+        default=3,
+        min=0,
+        max=100,
+        help='How often an operation is tried again while the storage says '
+        'that it is busy, within its time. 0: never.',
+    ),
+    cfg.FloatOpt(
+        'retry_base_s',
+        default=0.5,
+        min=0.0,
+        max=60.0,
+        help='Longest pause before the first retry, in seconds; it doubles '
+        'with each. The pause is random, so that those that failed together '
+        'do not come back together.',
+    ),
+    cfg.FloatOpt(
+        'retry_max_s',
+        default=10.0,
+        min=0.0,
+        max=600.0,
+        help='Longest pause before any retry, in seconds.',
+    ),
     cfg.FloatOpt(
         'lease_s',
-        default=60.0,
-        min=3.0,
+        default=30.0,
+        min=1.0,
         max=3600.0,
-        help="For how many seconds a taken event is the agent's own without "
-        'renewal; it is renewed three times as often. Shorter finds a dead '
-        'agent sooner and costs more writes.',
+        help='For how many seconds what an agent has taken is its own '
+        'without renewal; it renews three times as often. Shorter has others '
+        "take over a dead agent's work sooner, and costs more writes.",
+    ),
+    cfg.IntOpt(
+        'max_losses',
+        default=3,
+        min=1,
+        max=100,
+        help='An event is given up as failed/lost, with an alarm, after so '
+        'many agents died while they executed it.',
     ),
     cfg.FloatOpt(
         'progress_interval_s',
@@ -207,14 +283,51 @@ SHARE_OPTS = [
     ),
 ]
 
+RETENTION_OPTS = [
+    cfg.FloatOpt(
+        'max_age_s',
+        default=30 * 86400.0,
+        min=0.0,
+        help='For how many seconds ended events and the history are kept.',
+    ),
+    cfg.IntOpt(
+        'max_finished',
+        default=1_000_000,
+        min=0,
+        help='How many ended events are kept at most; about 2 KiB each.',
+    ),
+    cfg.FloatOpt(
+        'min_age_s',
+        default=3600.0,
+        min=0.0,
+        help='What ended less than so many seconds ago is kept in any case: '
+        'its caller may still ask again with the same id.',
+    ),
+    cfg.FloatOpt(
+        'interval_s',
+        default=60.0,
+        min=1.0,
+        max=86400.0,
+        help='How often, in seconds, what is not to be kept is removed.',
+    ),
+]
+
 OUTBOX_OPTS = [
     cfg.FloatOpt(
         'retry_interval_s',
         default=1.0,
         min=0.05,
         max=60.0,
-        help='Seconds between attempts while the bus does not take messages; '
-        "also how often other agents' work is looked for.",
+        help='Seconds between attempts while the bus does not take messages.',
+    ),
+    cfg.FloatOpt(
+        'poll_interval_s',
+        default=0.1,
+        min=0.01,
+        max=60.0,
+        help='How often, in seconds, a journal that several agents share is '
+        'searched for what the others wrote: one of them tells it for all. '
+        'Shorter tells it sooner and asks the database more often.',
     ),
     cfg.IntOpt(
         'batch',
@@ -233,6 +346,7 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(AGENT_OPTS, group='agent')
     conf.register_opts(EXECUTOR_OPTS, group='executor')
     conf.register_opts(OUTBOX_OPTS, group='outbox')
+    conf.register_opts(RETENTION_OPTS, group='retention')
     conf.register_opts(database_options.database_opts, group='database')
     conf.register_group(FILE_GROUP)
     conf.register_opts(FILE_OPTS, group=FILE_GROUP)
@@ -268,6 +382,7 @@ def list_opts() -> list[tuple[str | cfg.OptGroup, Sequence[cfg.Opt]]]:
         ('agent', AGENT_OPTS),
         ('executor', EXECUTOR_OPTS),
         ('outbox', OUTBOX_OPTS),
+        ('retention', RETENTION_OPTS),
         (FILE_GROUP, FILE_OPTS),
         (SHARE_GROUP, SHARE_OPTS),
     ]

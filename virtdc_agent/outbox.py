@@ -22,8 +22,9 @@ class Outbox:
     sequence, each only when the one before was confirmed, and then notes how
     far it is. A crash in between sends some again, never skips one.
 
-    :param retry_interval_s: pause after the bus or the journal refused, and
-        between looks for what other agents wrote.
+    :param retry_interval_s: pause after the bus or the journal refused.
+    :param poll_interval_s: pause between looks for what other agents wrote;
+        one of them publishes for all.
     :param batch: most messages between two notes.
     """
 
@@ -34,12 +35,14 @@ class Outbox:
         publisher: interfaces.Publisher,
         clock: interfaces.Clock,
         retry_interval_s: float,
+        poll_interval_s: float | None = None,
         batch: int,
     ) -> None:
         self._journal = journal
         self._publisher = publisher
         self._clock = clock
         self._retry_interval_s = retry_interval_s
+        self._poll_interval_s = poll_interval_s or retry_interval_s
         self._batch = batch
         self._changed = threading.Condition()
         self._hinted = True
@@ -76,7 +79,7 @@ class Outbox:
                 return
             with self._changed:
                 if not more and not self._hinted and not self._stopped:
-                    self._clock.wait(self._changed, self._retry_interval_s)
+                    self._clock.wait(self._changed, self._poll_interval_s)
 
     def _try_flush(self) -> bool:
         """Send all there is; return whether to go on without a pause."""
@@ -118,17 +121,16 @@ class Outbox:
 
     def _flush(self) -> bool:
         """Send one batch; return whether there may be more."""
-        published = self._journal.get_published()
-        changes = self._journal.get_changes(published, self._batch)
-        sent = published
+        transitions = self._journal.get_unpublished(self._batch)
+        sent = 0
         try:
-            for transition in changes.transitions:
+            for transition in transitions:
                 self._send(transition)
                 sent = transition.sequence
         finally:
-            if sent > published:
+            if sent:
                 self._journal.mark_published(sent)
-        return len(changes.transitions) == self._batch
+        return len(transitions) == self._batch
 
     def _send(self, transition: Transition) -> None:
         first = transition.state is State.WAITING and transition.attempt == 0

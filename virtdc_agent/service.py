@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Mapping
 import logging
 
 from oslo_config import cfg
+from pbr import version
 
 from virtdc_agent import bus
 from virtdc_agent.clock import SystemClock
 from virtdc_agent.endpoint import AgentEndpoint
 from virtdc_agent import exceptions
 from virtdc_agent.executor.executor import Executor
-from virtdc_agent.executor.executor import Timing
 from virtdc_agent.executor.handlers import Handlers
 from virtdc_agent.executor.room import Room
+from virtdc_agent.executor.timing import Retries
+from virtdc_agent.executor.timing import Timing
 from virtdc_agent.intake import Intake
 from virtdc_agent import interfaces
 from virtdc_agent.journal import engine as engines
+from virtdc_agent.journal.keeping import SqlKeeping
 from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import SqlJournal
+from virtdc_agent import model
 from virtdc_agent import opts
 from virtdc_agent.outbox import Outbox
 from virtdc_agent import plugins
+from virtdc_agent.retention import Purger
+from virtdc_agent import scheduling
+from virtdc_agent.scheduling import Lane
 
 LOG = logging.getLogger(__name__)
 
@@ -32,11 +41,17 @@ class Service:
     Constructing it reads the configuration and loads the plugins, and
     touches nothing outside; ``start`` checks, recovers and then runs.
 
+    :param on_end: called when the agent has to end, since another one of
+        its name has begun; in a thread that must not be held up.
     :raises ConfigInvalid: the configuration cannot work.
     """
 
     def __init__(
-        self, conf: cfg.ConfigOpts, *, clock: interfaces.Clock | None = None
+        self,
+        conf: cfg.ConfigOpts,
+        *,
+        clock: interfaces.Clock | None = None,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         try:
             opts.check_values(conf)
@@ -45,7 +60,9 @@ class Service:
         self._conf = conf
         self._clock = clock or SystemClock()
         self._name: str = conf.agent.name
-        self._policy = _load_policy(conf)
+        self._on_end = on_end
+        self._policies = _load_policies(conf)
+        self._timing = _timing(conf)
         self._backend: interfaces.Backend = plugins.load(
             plugins.BACKENDS, conf.agent.backend, '[agent] backend'
         ).from_config(conf, clock=self._clock)
@@ -56,6 +73,7 @@ class Service:
         self._journal: SqlJournal | None = None
         self._executor: Executor | None = None
         self._outbox: Outbox | None = None
+        self._purger: Purger | None = None
         self._server: bus.CallServer | None = None
 
     def start(self) -> None:
@@ -65,25 +83,20 @@ class Service:
         then telling, executing and answering. The bus need not be there.
 
         :raises ConfigInvalid: something cannot be used; nothing runs.
+        :raises JournalUnavailable: the journal does not answer.
         """
         self._backend.start()
         self._exporter.start()
         self._journal = journal = open_journal(self._conf, self._clock)
-        for name in self._backend.sweep():
-            LOG.info('Removed what an interrupted operation left: %s', name)
-        recovered = journal.recover()
-        if recovered:
-            LOG.info(
-                '%d events that were running when the agent ended are '
-                'waiting again.',
-                len(recovered),
-            )
         handlers = self._handlers(journal)
         self._outbox = self._make_outbox(journal)
         self._executor = self._make_executor(journal, handlers)
+        self._purger = self._make_purger()
         self._server = self._make_server(journal, handlers)
+        self._sweep()
         self._outbox.start()
         self._executor.start()
+        self._purger.start()
         self._server.start()
         counts = journal.count()
         LOG.info(
@@ -105,6 +118,8 @@ class Service:
         idle = True
         if self._executor is not None:
             idle = self._executor.drain(self._conf.agent.drain_timeout_s)
+        if self._purger is not None:
+            self._purger.stop()
         if self._outbox is not None:
             self._outbox.stop()
         if idle and self._journal is not None:
@@ -131,6 +146,11 @@ class Service:
             ),
             clock=self._clock,
             retry_interval_s=self._conf.outbox.retry_interval_s,
+            poll_interval_s=(
+                self._conf.outbox.poll_interval_s
+                if journal.is_shared
+                else None
+            ),
             batch=self._conf.outbox.batch,
         )
 
@@ -141,16 +161,47 @@ class Service:
         return Executor(
             journal=journal,
             handlers=handlers,
-            policy=self._policy,
+            policies=self._policies,
             clock=self._clock,
-            timing=Timing(
-                interval_s=options.interval_s,
-                timeout_s=options.timeout_s,
-                lease_s=options.lease_s,
-                progress_interval_s=options.progress_interval_s,
-            ),
+            timing=self._timing,
             discipline=options.dispatch,
+            retries=Retries(
+                most=options.retries,
+                base_s=options.retry_base_s,
+                longest_s=options.retry_max_s,
+            ),
+            sweep=self._sweep,
+            on_end=self._on_end,
         )
+
+    def _make_purger(self) -> Purger:
+        options = self._conf.retention
+        return Purger(
+            keeping=open_keeping(self._conf, self._clock),
+            retention=model.Retention(
+                max_age_s=options.max_age_s,
+                max_finished=options.max_finished,
+                min_age_s=options.min_age_s,
+            ),
+            clock=self._clock,
+            interval_s=options.interval_s,
+        )
+
+    def _sweep(self) -> None:
+        """Remove from the storage what dead agents left there."""
+        if self._journal is None:
+            raise AssertionError('nothing to sweep before the start')
+        try:
+            for name in self._backend.sweep(self._journal.get_fences):
+                LOG.info(
+                    'Removed what an interrupted operation left: %s', name
+                )
+        except exceptions.AgentError as exc:
+            LOG.warning(
+                'What interrupted operations left is not removed before the '
+                'next start: %s',
+                exc,
+            )
 
     def _make_server(
         self, journal: interfaces.Journal, handlers: Handlers
@@ -188,7 +239,21 @@ def open_journal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> SqlJournal:
         agent=conf.agent.name,
         clock=clock,
         lease_s=conf.executor.lease_s,
+        max_losses=conf.executor.max_losses,
+        version=version.VersionInfo('virtdc').version_string(),
     )
+
+
+def open_keeping(
+    conf: cfg.ConfigOpts, clock: interfaces.Clock | None = None
+) -> SqlKeeping:
+    """Return the other side of the configured journal.
+
+    :raises ConfigInvalid: it is not there, or of another version.
+    """
+    engine = engines.make_engine(opts.connection_of(conf))
+    migrate.check(engine)
+    return SqlKeeping(engine, clock=clock or SystemClock())
 
 
 def sync_journal(conf: cfg.ConfigOpts) -> str | None:
@@ -210,20 +275,66 @@ def journal_version(conf: cfg.ConfigOpts) -> str | None:
     return migrate.current(engines.make_engine(opts.connection_of(conf)))
 
 
-def _load_policy(conf: cfg.ConfigOpts) -> interfaces.Policy:
-    name: str = conf.executor.policy
-    kind = plugins.load(plugins.POLICIES, name, '[executor] policy')
-    policy: interfaces.Policy = kind(conf.executor.batch_size)
+def _load_policies(
+    conf: cfg.ConfigOpts,
+) -> Mapping[Lane, interfaces.Policy]:
+    options = conf.executor
+    return {
+        Lane.QUICK: _load_policy(conf, 'policy', options.batch_size),
+        Lane.COPY: _load_policy(
+            conf,
+            'copy_policy' if options.copy_policy else 'policy',
+            options.copy_batch_size,
+        ),
+    }
+
+
+def _load_policy(
+    conf: cfg.ConfigOpts, option: str, limit: int
+) -> interfaces.Policy:
+    name: str = conf.executor[option]
+    kind = plugins.load(plugins.POLICIES, name, f'[executor] {option}')
+    ceiling: int = conf.executor.max_batch_size
+    if limit > ceiling:
+        raise exceptions.ConfigInvalid(
+            f'[executor] batch_size or copy_batch_size is {limit}, more than '
+            f'max_batch_size = {ceiling}: raise the latter.'
+        )
+    policy: interfaces.Policy = kind(limit, ceiling=ceiling)
     if policy.may_starve:
         if not conf.executor.accept_starvation:
             raise exceptions.ConfigInvalid(
-                f'[executor] policy = {name} may lower its limit to 0 and '
+                f'[executor] {option} = {name} may lower its limit to 0 and '
                 'then runs nothing until the agent is restarted. Choose '
                 'another policy, or set [executor] accept_starvation = true.'
             )
         LOG.warning(
-            '[executor] policy = %s may lower its limit to 0; from then on '
+            '[executor] %s = %s may lower its limit to 0; from then on '
             'nothing is executed until this agent is restarted.',
+            option,
             name,
         )
     return policy
+
+
+def _timing(conf: cfg.ConfigOpts) -> Timing:
+    options = conf.executor
+    for name, kinds in (
+        ('operation_timeouts', options.operation_timeouts),
+        ('extendable', options.extendable),
+    ):
+        for kind in kinds:
+            if kind not in scheduling.KINDS:
+                raise exceptions.ConfigInvalid(
+                    f'[executor] {name} names {kind}, which is no kind of '
+                    f'operation; there are: {", ".join(scheduling.KINDS)}.'
+                )
+    return Timing(
+        interval_s=options.interval_s,
+        timeout_s=options.timeout_s,
+        timeouts_s=options.operation_timeouts,
+        extendable=options.extendable,
+        cap_s=options.max_timeout_s,
+        lease_s=options.lease_s,
+        progress_interval_s=options.progress_interval_s,
+    )

@@ -31,6 +31,7 @@ from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import SqlJournal
 from virtdc_agent import model
+from virtdc_agent.scheduling import Lane
 
 GIB = 1024**3
 EVENTS = 2000
@@ -169,10 +170,10 @@ def _await_told(journal: Path, total_s: float) -> float:
     begun = time.monotonic() - total_s
     with sqlite3.connect(f'file:{journal}?mode=ro', uri=True) as database:
         while True:
-            counters = dict(
-                database.execute('SELECT name, value FROM counters')
-            )
-            if counters['published'] == counters['sequence']:
+            published, sequence = database.execute(
+                'SELECT published, sequence FROM totals'
+            ).fetchone()
+            if published == sequence:
                 return time.monotonic() - begun
             time.sleep(0.02)
 
@@ -199,6 +200,7 @@ def _print_stages(bench: Bench) -> None:
     journal = SqlJournal(
         engine, agent='bench', clock=SystemClock(), lease_s=60.0
     )
+    journal.join()
     agent = bench.agent('stages', 'memory')
     agent.service.start()
     client = bench.client('stages')
@@ -210,7 +212,7 @@ def _print_stages(bench: Bench) -> None:
     ]
     claims: list[model.Claim] = []
     begun = time.monotonic()
-    while taken := journal.claim(16):
+    while taken := journal.claim(Lane.QUICK, 16):
         claims += taken
     costs.append(('claim, 16 at a time', (time.monotonic() - begun) / EVENTS))
     success = model.Outcome(state=State.SUCCESS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 
 from virtdc_agent.backends.memory import MemoryBackend
@@ -154,9 +155,9 @@ class AdoptsAnothersVolume(MemoryBackend):
 class RemovesStrangers(MemoryBackend):
     """Throws away what it does not know."""
 
-    def sweep(self) -> Sequence[str]:
+    def sweep(self, held) -> Sequence[str]:
         self.storage.strangers.clear()
-        return super().sweep()
+        return super().sweep(held)
 
 
 class LosesConcurrentCreates(MemoryBackend):
@@ -293,14 +294,46 @@ class GivesUpAfterCrashes(MemoryBackend):
 class SweepsAgainAndAgain(MemoryBackend):
     """Names what it has removed before."""
 
-    def sweep(self) -> Sequence[str]:
-        swept = super().sweep()
-        self.storage.leftovers.update(swept)
+    def sweep(self, held) -> Sequence[str]:
+        swept = super().sweep(held)
+        self.storage.leftovers.update(dict.fromkeys(swept, 0))
         return swept
 
 
 class NeverSweeps(MemoryBackend):
     """Removes nothing, and says that there was nothing."""
 
-    def sweep(self) -> Sequence[str]:
+    def sweep(self, held) -> Sequence[str]:
         return ()
+
+
+class LetsTheLateAct(MemoryBackend):
+    """Knows no fences."""
+
+    def _note_fence(self, volume_id, context) -> None:
+        pass
+
+
+class ForgetsTheGone(MemoryBackend):
+    """Keeps no fence of a volume that is deleted."""
+
+    def delete(self, volume_id, context) -> None:
+        super().delete(volume_id, context)
+        self.storage.fences.pop(volume_id, None)
+
+
+class SweepsTheLiving(MemoryBackend):
+    """Does not ask who is at work."""
+
+    def sweep(self, held) -> Sequence[str]:
+        return super().sweep(tuple)
+
+
+class CommitsWhatWasSwept(MemoryBackend):
+    """Does not notice that its work was taken away."""
+
+    @contextlib.contextmanager
+    def _acting(self, volume_id, context):
+        self.storage.leftovers[volume_id] = context.fence
+        with super()._acting(volume_id, context):
+            yield

@@ -7,9 +7,26 @@ import dataclasses
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
+from virtdc_agent.journal.change import Change
 from virtdc_agent.journal.memory import MemoryJournal
+from virtdc_agent.journal.tables import AGENTS
 from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent import model
+from virtdc_agent.scheduling import Lane
+
+
+class Do(Change):
+    """Whatever a broken journal does in a transaction."""
+
+    def __init__(self, do, event_id=None) -> None:
+        self._do = do
+        self._event_id = event_id
+
+    def needs(self):
+        return () if self._event_id is None else (self._event_id,)
+
+    def apply(self, tx):
+        return self._do(tx)
 
 
 class ForgetsTheRequest(MemoryJournal):
@@ -27,14 +44,17 @@ class AppendsAgain(MemoryJournal):
         known = event.event_id in self.get_latest([event.event_id])
         transition = super().append(event)
         if known and transition.state.is_final:
-            self._write(
-                lambda tx: tx.note(
-                    dataclasses.replace(
-                        transition, sequence=tx.add('sequence', 1)
-                    )
-                )
+            self._writer.run(
+                Do(lambda tx: self._note(tx, transition), event.event_id)
             )
         return transition
+
+    @staticmethod
+    def _note(tx, transition):
+        tx.transit(
+            tx.row(transition.event_id),
+            dataclasses.replace(transition, sequence=tx.next_sequence()),
+        )
 
 
 class TakesAnyContent(MemoryJournal):
@@ -50,36 +70,36 @@ class TakesAnyContent(MemoryJournal):
 class NewestFirst(MemoryJournal):
     """Hands out what came last."""
 
-    def claim(self, limit):
-        claims = super().claim(limit)
+    def claim(self, lane, limit):
+        claims = super().claim(lane, limit)
         return claims[::-1] if len(claims) > 1 else claims
 
 
 class TakesOneMore(MemoryJournal):
     """Ignores a limit of nothing."""
 
-    def claim(self, limit):
-        return super().claim(max(1, limit))
+    def claim(self, lane, limit):
+        return super().claim(lane, max(1, limit))
 
 
 class KeepsTheVolumeBack(MemoryJournal):
     """Hands out claims without their volume."""
 
-    def claim(self, limit):
+    def claim(self, lane, limit):
         return [
             dataclasses.replace(claim, volume=None)
-            for claim in super().claim(limit)
+            for claim in super().claim(lane, limit)
         ]
 
 
 class SuccessAtWhatever(MemoryJournal):
     """Leaves success at the progress last seen."""
 
-    def _final(self, tx, row, outcome):
-        transition = super()._final(tx, row, outcome)
-        if transition.bytes_total and outcome.state is State.SUCCESS:
-            transition = dataclasses.replace(transition, progress=99)
-        return transition
+    def settle(self, claim, outcome):
+        ended = super().settle(claim, outcome)
+        if ended.bytes_total and outcome.state is State.SUCCESS:
+            ended = dataclasses.replace(ended, progress=99)
+        return ended
 
 
 class FailureForgetsWhy(MemoryJournal):
@@ -128,20 +148,17 @@ class ProgressFalls(MemoryJournal):
 
         def overwrite(tx):
             row = tx.held(claim)
-            latest = self.get_latest([row.event_id])[row.event_id]
-            tx.save(
+            tx.transit(
                 row,
                 dataclasses.replace(
-                    latest,
-                    sequence=tx.add('sequence', 1),
+                    tx.latest(row),
+                    sequence=tx.next_sequence(),
                     progress=progress.percent,
                 ),
-                fence=claim.fence,
-                holder=self._agent,
             )
 
         if progress.phase:
-            self._write(overwrite)
+            self._writer.run(Do(overwrite, claim.event.event_id))
 
 
 class OpensAtOnce(MemoryJournal):
@@ -154,9 +171,9 @@ class OpensAtOnce(MemoryJournal):
 class ForgetsWhatRan(MemoryJournal):
     """Leaves running what nobody runs."""
 
-    def recover(self):
-        super_recovered = super().recover()
-        return super_recovered[:0]
+    def join(self):
+        taken = super().join()
+        return dataclasses.replace(taken, returned=taken.returned[:0])
 
 
 class NeverCancels(MemoryJournal):
@@ -216,9 +233,11 @@ class PublishesBackwards(MemoryJournal):
     """Forgets what is on the bus."""
 
     def mark_published(self, sequence):
-        self._writes.run(
-            lambda tx: tx.add('published', sequence - tx.counter('published'))
-        )
+
+        def note(tx):
+            tx.totals.published = sequence
+
+        self._writer.run(Do(note))
 
 
 class Miscounts(MemoryJournal):
@@ -231,17 +250,17 @@ class Miscounts(MemoryJournal):
 class TellsNobody(MemoryJournal):
     """Keeps its commits to itself."""
 
-    def subscribe(self, callback):
+    def subscribe(self, callback, lane=None):
         pass
 
 
 class GoesOnAfterClose(MemoryJournal):
     """Answers when it should not."""
 
-    def claim(self, limit):
-        if self._closed:
+    def claim(self, lane, limit):
+        if self._writer._closed:
             return []
-        return super().claim(limit)
+        return super().claim(lane, limit)
 
 
 class FencesStandStill(MemoryJournal):
@@ -250,8 +269,8 @@ class FencesStandStill(MemoryJournal):
     def release(self, claim):
         super().release(claim)
 
-    def claim(self, limit):
-        claims = super().claim(limit)
+    def claim(self, lane, limit):
+        claims = super().claim(lane, limit)
         if len(claims) == 2:
             claims = [
                 dataclasses.replace(claim, fence=claims[0].fence)
@@ -263,9 +282,11 @@ class FencesStandStill(MemoryJournal):
 class SkipsSequences(MemoryJournal):
     """Leaves holes in its history."""
 
-    def _begin(self, tx, row):
-        tx.add('sequence', 1)
-        return super()._begin(tx, row)
+    def claim(self, lane, limit):
+        claims = super().claim(lane, limit)
+        if claims:
+            self._writer.run(Do(lambda tx: tx.next_sequence()))
+        return claims
 
 
 class PutsBackAtTheEnd(MemoryJournal):
@@ -275,14 +296,14 @@ class PutsBackAtTheEnd(MemoryJournal):
         super().release(claim)
         self.released = claim.event.event_id
 
-    def claim(self, limit):
-        claims = super().claim(limit)
+    def claim(self, lane, limit):
+        claims = super().claim(lane, limit)
         if (
             len(claims) == 1
             and claims[0].event.event_id == getattr(self, 'released', '')
             and self.count().waiting
         ):
-            others = super().claim(limit)
+            others = super().claim(lane, limit)
             if others:
                 super().release(claims[0])
                 return others
@@ -295,22 +316,23 @@ class LetsOvertake(MemoryJournal):
     def cancel(self, event_id):
         transition = super().cancel(event_id)
         if transition.sequence > 4 and transition.state is State.FAILED:
-            self._write(
-                lambda tx: tx.connection.execute(
-                    EVENTS.update()
-                    .where(EVENTS.c.state == 'waiting')
-                    .values(blockers=0)
-                )
+            unblocked = (
+                EVENTS.update()
+                .where(EVENTS.c.state == 'waiting')
+                .values(blockers=0)
             )
+            self._writer.run(Do(lambda tx: tx.connection.execute(unblocked)))
         return transition
 
 
 class CountsNoAttempts(MemoryJournal):
     """Tells the claim that it is the attempt before."""
 
-    def _begin(self, tx, row):
-        claim = super()._begin(tx, row)
-        return dataclasses.replace(claim, attempt=claim.attempt - 1)
+    def claim(self, lane, limit):
+        return [
+            dataclasses.replace(claim, attempt=claim.attempt - 1)
+            for claim in super().claim(lane, limit)
+        ]
 
 
 class SharesVolumes(MemoryJournal):
@@ -318,11 +340,8 @@ class SharesVolumes(MemoryJournal):
 
     def append(self, event):
         transition = super().append(event)
-        self._write(
-            lambda tx: tx.connection.execute(
-                EVENTS.update().values(blockers=0)
-            )
-        )
+        unblocked = EVENTS.update().values(blockers=0)
+        self._writer.run(Do(lambda tx: tx.connection.execute(unblocked)))
         return transition
 
 
@@ -336,11 +355,12 @@ class DropsResults(MemoryJournal):
 class ProgressLingers(MemoryJournal):
     """Begins an attempt where the last one was."""
 
-    def _begin(self, tx, row):
-        claim = super()._begin(tx, row)
-        if claim.attempt > 1:
-            self._linger = claim.event.event_id
-        return claim
+    def claim(self, lane, limit):
+        claims = super().claim(lane, limit)
+        for claim in claims:
+            if claim.attempt > 1:
+                self._linger = claim.event.event_id
+        return claims
 
     def get_latest(self, event_ids):
         return {
@@ -355,12 +375,13 @@ class ProgressLingers(MemoryJournal):
 class KeepsClosed(MemoryJournal):
     """Leaves closed what a dead agent closed."""
 
-    def recover(self):
-        opening, self._open = self._open, lambda tx, row: None
-        try:
-            return super().recover()
-        finally:
-            self._open = opening
+    def join(self):
+        fences = self.get_fences()
+        taken = super().join()
+        if fences and not taken.returned:
+            blocked = EVENTS.update().values(blockers=1)
+            self._writer.run(Do(lambda tx: tx.connection.execute(blocked)))
+        return taken
 
 
 class CancelsForNoReason(MemoryJournal):
@@ -373,3 +394,151 @@ class CancelsForNoReason(MemoryJournal):
                 transition, reason=Reason.REJECTED
             )
         return transition
+
+
+class RetriesForgetfully(MemoryJournal):
+    """Gives every retry the number of the first attempt."""
+
+    def retry(self, claim):
+        return dataclasses.replace(super().retry(claim), attempt=1)
+
+
+class RetriesOnce(MemoryJournal):
+    """Does not know again what it has answered."""
+
+    def retry(self, claim):
+        if (
+            claim.attempt
+            != self.get_latest([claim.event.event_id])[
+                claim.event.event_id
+            ].attempt
+        ):
+            raise exceptions.LeaseLost('asked again')
+        return super().retry(claim)
+
+
+class JoinsAgain(MemoryJournal):
+    """Takes its own running events for a former life's."""
+
+    def join(self):
+        if not self.get_fences():
+            return super().join()
+        self._identity = dataclasses.replace(self._identity, life='another')
+        return super().join()
+
+
+class MixesLanes(MemoryJournal):
+    """Gives everything to who asks first."""
+
+    def claim(self, lane, limit):
+        claims = super().claim(lane, limit)
+        other = Lane.COPY if lane is Lane.QUICK else Lane.QUICK
+        return [*claims, *super().claim(other, limit - len(claims))]
+
+
+class FirstComeFirstServed(MemoryJournal):
+    """Has no shares."""
+
+    def claim(self, lane, limit):
+        oldest = EVENTS.update().values(tag=EVENTS.c.id)
+        self._writer.run(Do(lambda tx: tx.connection.execute(oldest)))
+        return super().claim(lane, limit)
+
+
+class OneOrigin(MemoryJournal):
+    """Serves the cloud until there is nothing left to do."""
+
+    def claim(self, lane, limit):
+        claims = super().claim(lane, limit)
+        first = [claim for claim in claims if claim.event.origin == 'cloud']
+        return first or claims
+
+
+class NothingIsUrgent(MemoryJournal):
+    """Has one queue for all."""
+
+    def claim(self, lane, limit):
+        alike = EVENTS.update().values(urgency=1, tag=EVENTS.c.id)
+        self._writer.run(Do(lambda tx: tx.connection.execute(alike)))
+        return super().claim(lane, limit)
+
+
+# Those that break a rule of sharing.
+
+
+class TakesWhatIsTaken(MemoryJournal):
+    """Takes over from everybody."""
+
+    def take_over(self):
+        lapse = AGENTS.update().values(lease_until=0.0)
+        self._writer.run(Do(lambda tx: tx.connection.execute(lapse)))
+        return super().take_over()
+
+
+class LeavesTheDeadAlone(MemoryJournal):
+    """Never looks after others."""
+
+    def take_over(self):
+        return model.Takeover()
+
+
+class ClaimsWithoutLease(MemoryJournal):
+    """Does not mind that its lease has ended."""
+
+    def claim(self, lane, limit):
+        try:
+            return super().claim(lane, limit)
+        except exceptions.LeaseLost:
+            self.join()
+            return super().claim(lane, limit)
+
+
+class RenewsBlindly(MemoryJournal):
+    """Renews whoever's lease it is."""
+
+    def renew(self):
+        try:
+            return super().renew()
+        except exceptions.LeaseLost:
+            return model.Membership(lease_s=60.0)
+
+
+class LeavesWithoutAWord(MemoryJournal):
+    """Keeps its lease when it goes."""
+
+    def leave(self):
+        pass
+
+
+class ConvictsNobody(MemoryJournal):
+    """Tries for ever what kills."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, max_losses=10**6, **kwargs)
+
+
+class ForgetsFences(MemoryJournal):
+    """Knows of what runs here alone."""
+
+    def get_fences(self):
+        return sorted(super().get_fences())[:1]
+
+
+class AllPublish(MemoryJournal):
+    """Publishes beside others."""
+
+    def get_unpublished(self, limit):
+        return self.get_changes(self.count().published, limit).transitions
+
+
+class HandsOutAgain(MemoryJournal):
+    """Hands out what another agent was given."""
+
+    def claim(self, lane, limit):
+        free = (
+            EVENTS.update()
+            .where(EVENTS.c.holder != self._identity.name)
+            .values(state='waiting')
+        )
+        self._writer.run(Do(lambda tx: tx.connection.execute(free)))
+        return super().claim(lane, limit)

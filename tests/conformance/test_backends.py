@@ -190,7 +190,12 @@ BROKEN = {
     broken_backends.AsksLeaveTwice: {
         'test_nothing_is_visible_before_leave_is_given'
     },
-    broken_backends.LittersOnCancel: {'test_cancelled_leaves_nothing'},
+    broken_backends.LittersOnCancel: {
+        'test_cancelled_leaves_nothing',
+        'test_the_overtaken_brings_nothing_back',
+        'test_the_overtaken_has_no_effect',
+        'test_the_swept_cannot_commit',
+    },
     broken_backends.ReportsBackwards: {'test_progress_never_falls'},
     broken_backends.TearsInCrashes: {
         'test_crash_leaves_all_or_nothing',
@@ -205,6 +210,21 @@ BROKEN = {
     },
     broken_backends.NeverSweeps: {
         'test_sweep_removes_leftovers_and_nothing_else',
+        'test_the_swept_cannot_commit',
+    },
+    broken_backends.LetsTheLateAct: {
+        'test_the_overtaken_brings_nothing_back',
+        'test_the_overtaken_has_no_effect',
+    },
+    broken_backends.ForgetsTheGone: {
+        'test_the_overtaken_brings_nothing_back',
+        'test_the_overtaken_has_no_effect',
+    },
+    broken_backends.SweepsTheLiving: {
+        'test_sweep_leaves_alone_what_goes_on',
+    },
+    broken_backends.CommitsWhatWasSwept: {
+        'test_the_swept_cannot_commit',
     },
 }
 

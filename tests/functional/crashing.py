@@ -36,7 +36,10 @@ EVENTS = (
     builders.delete('w', event_id='e4'),
     builders.create('w', event_id='e5', size_bytes=GIB),
 )
-JOURNAL_STEPS = ('append', 'claim', 'settle', 'mark_published', 'recover')
+JOURNAL_STEPS = (
+    *('join', 'append', 'claim', 'claim_suspect', 'settle'),
+    *('mark_published', 'leave'),
+)
 FILE_STEPS = (
     *('open', 'ftruncate', 'truncate', 'fsync', 'link', 'rename', 'replace'),
     *('unlink', 'write', 'pwrite', 'setxattr'),
@@ -125,7 +128,7 @@ def main() -> None:
         intake.submit(event)
     ids = [event.event_id for event in EVENTS]
     last = 0
-    while last == 0 or journal.get_published() < last:
+    while last == 0 or journal.count().published < last:
         ends = [one.state.is_final for one in journal.get_latest(ids).values()]
         if all(ends):
             last = journal.get_changes(0, 1).last

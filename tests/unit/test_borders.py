@@ -46,7 +46,12 @@ class Border:
 
 
 CONTRACT = ('virtdc_agent.contract',)
-VALUES = (*CONTRACT, 'virtdc_agent.exceptions', 'virtdc_agent.model')
+VALUES = (
+    *CONTRACT,
+    'virtdc_agent.exceptions',
+    'virtdc_agent.model',
+    'virtdc_agent.scheduling',
+)
 SEAMS = (*VALUES, 'virtdc_agent.interfaces')
 # A plugin is made from the configuration, and may be told the time.
 PLUGIN = Border(
@@ -57,6 +62,7 @@ PLUGIN = Border(
 BORDERS: Mapping[str, Border] = {
     'virtdc_agent.contract': Border(),
     'virtdc_agent.exceptions': Border(own=CONTRACT),
+    'virtdc_agent.scheduling': Border(own=CONTRACT, standard=PURE),
     'virtdc_agent.model': Border(own=VALUES),
     'virtdc_agent.interfaces': Border(own=VALUES),
     'virtdc_agent.clock': Border(own=SEAMS),
@@ -71,6 +77,7 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.executor': Border(own=(*SEAMS, 'virtdc_agent.capacity')),
     'virtdc_agent.intake': Border(own=SEAMS),
     'virtdc_agent.outbox': Border(own=SEAMS),
+    'virtdc_agent.retention': Border(own=SEAMS),
     'virtdc_agent.endpoint': Border(
         own=(*SEAMS, 'virtdc_agent.intake'), libraries=['oslo_messaging']
     ),
@@ -89,11 +96,7 @@ BORDERS: Mapping[str, Border] = {
         own=['virtdc_agent'], never=['virtdc_agent.cmd'], libraries=None
     ),
     'virtdc_agent.cmd': Border(
-        own=[
-            'virtdc_agent.exceptions',
-            'virtdc_agent.opts',
-            'virtdc_agent.service',
-        ],
+        own=(*SEAMS, 'virtdc_agent.opts', 'virtdc_agent.service'),
         libraries=None,
     ),
     'virtdc_agent.conformance': Border(

@@ -7,11 +7,15 @@ Steps of a create, each durable before the next: the temporary file is made,
 filled and synced; its label is written; leave is asked; the file is linked
 to its name. Of a delete: leave is asked; the file is renamed into the trash;
 trash and label are removed. Killed between any two, what is left is either a
-whole volume or what ``sweep`` removes.
+whole volume or what ``sweep`` removes. All that others can see is done under
+the volume's lock, by who has the highest fence (see ``turn``); what is found
+there is looked at again once it is held.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -34,6 +38,8 @@ from virtdc_agent.backends.oserrors import translated
 from virtdc_agent.backends.qcow2 import Qcow2Image
 from virtdc_agent.backends.qemu_img import QemuImg
 from virtdc_agent.backends.raw import RawImage
+from virtdc_agent.backends.turn import Turn
+from virtdc_agent.clock import SystemClock
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
@@ -43,6 +49,9 @@ from virtdc_agent import interfaces
 from virtdc_agent import model
 
 LOG = logging.getLogger(__name__)
+
+_FENCE_KEPT_S = 86400.0
+"""How long a fence outlives its volume: no stopped agent wakes up later."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +88,9 @@ class FileBackend(interfaces.Backend):
         reserved_percentage: int = 0,
         require_mount: bool = False,
         qemu_img: QemuImg | None = None,
+        clock: interfaces.Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._path = path or ''
         self._format = format
         self.default_provisioning = provisioning
@@ -109,6 +120,7 @@ class FileBackend(interfaces.Backend):
             max_over_subscription_ratio=options.max_over_subscription_ratio,
             reserved_percentage=options.reserved_percentage,
             require_mount=options.require_mount,
+            clock=clock,
         )
 
     def start(self) -> None:
@@ -139,10 +151,11 @@ class FileBackend(interfaces.Backend):
             Provisioning if can_reserve else {Provisioning.THIN}
         )
 
-    def sweep(self) -> Sequence[str]:
+    def sweep(self, held: Callable[[], Collection[int]]) -> Sequence[str]:
         """See the interface."""
+        older_than = self._clock.now().timestamp() - _FENCE_KEPT_S
         with self._opened('Sweeping the storage') as folder:
-            return folder.sweep()
+            return folder.sweep(held, older_than)
 
     def space(self) -> model.StorageSpace:
         """See the interface."""
@@ -174,27 +187,23 @@ class FileBackend(interfaces.Backend):
             )
         self._images[format_].check_size(parameters.size_bytes)
         with self._opened(f'Volume {volume_id}') as folder:
-            found = _look(folder, volume_id)
-            if found is None:
-                label = self._make(
-                    folder,
-                    volume_id,
-                    parameters.size_bytes,
-                    format_,
-                    provisioning,
-                    context,
-                )
-                return _facts(volume_id, parameters.size_bytes, label)
-            present = found.label
-            if present is None or present.event_id != context.event_id:
-                raise _taken(volume_id)
-            if present.inode != found.status.st_ino:
-                # Our label; but something else took the name before us.
-                folder.remove_label(volume_id)
-                raise _taken(volume_id)
-            # The earlier attempt may have ended before this.
-            folder.sync()
-            return self._measured(folder, volume_id, present)
+            turn = Turn(folder.fences, volume_id, context)
+            with turn.held():
+                if context.attempt > 1:
+                    folder.revoke(volume_id, context.event_id, context.fence)
+                present = self._adopt(folder, volume_id, context)
+            if present is not None:
+                return present
+            label = self._make(
+                folder,
+                turn,
+                volume_id,
+                parameters.size_bytes,
+                format_,
+                provisioning,
+                context,
+            )
+            return _facts(volume_id, parameters.size_bytes, label)
 
     def delete(
         self, volume_id: str, context: interfaces.OperationContext
@@ -205,34 +214,27 @@ class FileBackend(interfaces.Backend):
         """
         layout.check_identifier(volume_id)
         layout.check_identifier(context.event_id)
-        trash = layout.scratch_name(
-            volume_id, context.event_id, context.attempt
-        )
+        trash = layout.scratch_name(volume_id, context.event_id, context.fence)
         with self._opened(f'Volume {volume_id}') as folder:
-            found = _look(folder, volume_id)
-            if found is None:
-                # The earlier attempt may have ended before this.
-                folder.sync()
-                folder.remove_label(volume_id)
-                return
-            if found.label is None:
-                raise exceptions.EventRejected(
-                    f'What has the name of volume {volume_id} in the storage '
-                    'was not made by this agent and is left alone; its '
-                    'operator may remove it.'
-                )
-            context.begin_commit()
-            folder.throw_away(layout.volume_name(volume_id), trash)
-            try:
+            with Turn(folder.fences, volume_id, context).held():
+                found = _look(folder, volume_id)
+                if found is None:
+                    # The earlier attempt may have ended before this.
+                    folder.sync()
+                    folder.remove_label(volume_id)
+                    return
+                if found.label is None:
+                    raise exceptions.EventRejected(
+                        f'What has the name of volume {volume_id} in the '
+                        'storage was not made by this agent and is left '
+                        'alone; its operator may remove it.'
+                    )
+                context.begin_commit()
+                folder.throw_away(layout.volume_name(volume_id), trash)
+                with _forgiven(volume_id):
+                    folder.remove_label(volume_id)
+            with _forgiven(volume_id):
                 folder.empty_trash(trash)
-                folder.remove_label(volume_id)
-            except OSError:
-                LOG.warning(
-                    'Volume %s is deleted, but its space is not free before '
-                    'the next start.',
-                    volume_id,
-                    exc_info=True,
-                )
 
     def extend(
         self,
@@ -252,7 +254,11 @@ class FileBackend(interfaces.Backend):
             label = found.label
             image = self._images[label.format]
             image.check_size(size_bytes)
-            with folder.opened(name, os.O_RDWR) as descriptor:
+            with (
+                Turn(folder.fences, volume_id, context).held() as lock,
+                folder.opened(name, os.O_RDWR) as descriptor,
+            ):
+                _check_same(found, descriptor)
                 present_bytes = _measure(image, descriptor, volume_id)
                 if present_bytes > size_bytes:
                     raise exceptions.EventRejected(
@@ -265,7 +271,7 @@ class FileBackend(interfaces.Backend):
                         size_bytes,
                         label.provisioning,
                         context,
-                        lambda: folder.locked(volume_id),
+                        lambda: contextlib.nullcontext(lock),
                     )
                 # Also after an earlier attempt that ended before this.
                 os.fsync(descriptor)
@@ -316,9 +322,34 @@ class FileBackend(interfaces.Backend):
         with translated(subject), self._folder.open() as folder:
             yield folder
 
+    def _adopt(
+        self,
+        folder: OpenFolder,
+        volume_id: str,
+        context: interfaces.OperationContext,
+    ) -> model.VolumeFacts | None:
+        """Return what an earlier attempt of this event has made, if it has.
+
+        :raises EventRejected: something else has the name.
+        """
+        found = _look(folder, volume_id)
+        if found is None:
+            return None
+        present = found.label
+        if present is None or present.event_id != context.event_id:
+            raise _taken(volume_id)
+        if present.inode != found.status.st_ino:
+            # Our label; but something else took the name before us.
+            folder.remove_label(volume_id)
+            raise _taken(volume_id)
+        # The earlier attempt may have ended before this.
+        folder.sync()
+        return self._measured(folder, volume_id, present)
+
     def _make(
         self,
         folder: OpenFolder,
+        turn: Turn,
         volume_id: str,
         size_bytes: int,
         format_: Format,
@@ -326,7 +357,7 @@ class FileBackend(interfaces.Backend):
         context: interfaces.OperationContext,
     ) -> Label:
         scratch = layout.scratch_name(
-            volume_id, context.event_id, context.attempt
+            volume_id, context.event_id, context.fence
         )
         try:
             descriptor = folder.make_temporary(scratch)
@@ -343,17 +374,38 @@ class FileBackend(interfaces.Backend):
                 )
             finally:
                 os.close(descriptor)
-            folder.write_label(volume_id, label, f'{scratch}.label')
-            context.begin_commit()
-            folder.publish(scratch, layout.volume_name(volume_id))
+            with turn.held():
+                self._publish(folder, volume_id, label, scratch, context)
             return label
-        except BaseException as exc:
+        except FileExistsError as exc:
+            raise _taken(volume_id) from exc
+        finally:
             folder.drop_temporary(scratch)
             folder.drop_temporary(f'{scratch}.label')
+
+    @staticmethod
+    def _publish(
+        folder: OpenFolder,
+        volume_id: str,
+        label: Label,
+        scratch: str,
+        context: interfaces.OperationContext,
+    ) -> None:
+        """Make a volume visible; its lock is held."""
+        name = layout.volume_name(volume_id)
+        if folder.find(name) is not None:
+            raise FileExistsError(name)
+        try:
+            folder.write_label(volume_id, label, f'{scratch}.label')
+            context.begin_commit()
+            folder.publish(scratch, name)
+        except BaseException as exc:
             with contextlib.suppress(OSError):
                 folder.remove_label(volume_id)
-            if isinstance(exc, FileExistsError):
-                raise _taken(volume_id) from exc
+            if isinstance(exc, FileNotFoundError):
+                raise exceptions.OperationCancelled(
+                    'what it had prepared was swept away'
+                ) from exc
             raise
 
     def _find(
@@ -394,6 +446,29 @@ def _look(folder: OpenFolder, volume_id: str) -> _Found | None:
             'operator of the storage has to look at it.'
         ) from exc
     return _Found(status=status, label=label)
+
+
+def _check_same(found: _Found, descriptor: int) -> None:
+    """Refuse to go on if another file has the name since it was looked at.
+
+    :raises OperationCancelled: a later operation has put it there.
+    """
+    if not os.path.samestat(found.status, os.fstat(descriptor)):
+        raise exceptions.OperationCancelled('the volume is another one now')
+
+
+@contextlib.contextmanager
+def _forgiven(volume_id: str) -> Iterator[None]:
+    """Go on if what is deleted cannot be cleared away yet."""
+    try:
+        yield
+    except OSError:
+        LOG.warning(
+            'Volume %s is deleted, but its space is not free before the next '
+            'sweep.',
+            volume_id,
+            exc_info=True,
+        )
 
 
 def _measure(image: Image, descriptor: int, volume_id: str) -> int:

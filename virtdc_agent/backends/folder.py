@@ -8,6 +8,8 @@ is noticed and not written around.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 import contextlib
 import dataclasses
@@ -20,6 +22,7 @@ import uuid
 from virtdc_agent.backends.label import Label
 from virtdc_agent.backends import layout
 from virtdc_agent.backends import space
+from virtdc_agent.backends import turn
 from virtdc_agent import exceptions
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -43,6 +46,7 @@ class OpenFolder:
 
     root: int
     labels: int
+    fences: int
     temporary: int
     trash: int
 
@@ -120,22 +124,6 @@ class OpenFolder:
         finally:
             os.close(descriptor)
 
-    @contextlib.contextmanager
-    def locked(self, volume_id: str) -> Iterator[int]:
-        """Hold a volume's lock while the body runs, or a child it started.
-
-        Waits for a child that an agent left behind when it was killed. The
-        lock is on the label: NFS would let a lock on the volume's own file
-        meet those of QEMU.
-        """
-        # For writing, as NFS has no other exclusive lock.
-        descriptor = os.open(volume_id, os.O_RDWR | _FILE, dir_fd=self.labels)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
     def throw_away(self, name: str, trash_name: str) -> None:
         """Take a name away, at once and for good; the file is in the trash."""
         os.rename(
@@ -190,25 +178,64 @@ class OpenFolder:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(volume_id, dir_fd=self.labels)
 
-    def sweep(self) -> list[str]:
-        """Remove temporary files, trash, and labels of nothing."""
-        removed = []
-        for folder, descriptor in (
-            (layout.TEMPORARY, self.temporary),
-            (layout.TRASH, self.trash),
-        ):
-            for name in os.listdir(descriptor):
-                os.unlink(name, dir_fd=descriptor)
-                removed.append(f'{folder}/{name}')
+    def revoke(self, volume_id: str, event_id: str, fence: int) -> None:
+        """Take from earlier attempts of an event what they have prepared.
+
+        They cannot give it a name any more.
+        """
+        beginning = f'{volume_id}.{event_id}.'
+        for name in os.listdir(self.temporary):
+            earlier = layout.fence_of(name)
+            if (
+                name.startswith(beginning)
+                and earlier is not None
+                and earlier < fence
+            ):
+                self.drop_temporary(name)
+
+    def sweep(
+        self, held: Callable[[], Collection[int]], older_than: float
+    ) -> list[str]:
+        """Remove temporary files, trash, and labels and fences of nothing.
+
+        :param held: returns the fences of what may still go on.
+        :param older_than: younger fences are kept; seconds since 1970.
+        """
+        scratch = [
+            (folder, descriptor, name)
+            for folder, descriptor in (
+                (layout.TEMPORARY, self.temporary),
+                (layout.TRASH, self.trash),
+            )
+            for name in os.listdir(descriptor)
+        ]
+        labels, fences = os.listdir(self.labels), os.listdir(self.fences)
         present = set(self.names())
-        for volume_id in os.listdir(self.labels):
-            name = layout.volume_name(volume_id)
-            # Asked again by name: a listing alone is not enough to throw
-            # away what cannot be made again.
-            if name not in present and self.find(name) is None:
-                os.unlink(volume_id, dir_fd=self.labels)
+        going_on = held()
+        removed = []
+        for folder, descriptor, name in scratch:
+            if layout.fence_of(name) in going_on:
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                if _is_free(descriptor, name):
+                    os.unlink(name, dir_fd=descriptor)
+                    removed.append(f'{folder}/{name}')
+        for volume_id in labels:
+            if turn.highest_fence(
+                self.fences, volume_id
+            ) not in going_on and self._is_gone(volume_id, present):
+                self.remove_label(volume_id)
                 removed.append(f'{layout.LABELS}/{volume_id}')
+        for volume_id in fences:
+            if self._is_gone(volume_id, present):
+                turn.remove_ended(self.fences, volume_id, older_than)
         return removed
+
+    def _is_gone(self, volume_id: str, present: Collection[str]) -> bool:
+        # Asked again by name: a listing alone is not enough to throw away
+        # what cannot be made again.
+        name = layout.volume_name(volume_id)
+        return name not in present and self.find(name) is None
 
     def identify(self) -> str:
         """Return the folder's identity; give it one if it has none."""
@@ -259,7 +286,7 @@ class Folder:
         """
         root = os.open(self._path, _FOLDER & ~os.O_NOFOLLOW)
         try:
-            for name in (layout.LABELS, layout.TEMPORARY, layout.TRASH):
+            for name in layout.FOLDERS:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, 0o700, dir_fd=root)
             with _inside(root) as folder:
@@ -303,6 +330,8 @@ class Folder:
         first, second = (f'probe.{uuid.uuid4().hex}' for _ in range(2))
         descriptor = folder.make_temporary(first)
         try:
+            # Until it is closed, nobody sweeps it away.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             os.fsync(descriptor)
             os.link(
                 first,
@@ -330,6 +359,20 @@ def _read_identity(root: int) -> str | None:
         os.close(descriptor)
 
 
+def _is_free(folder: int, name: str) -> bool:
+    """Say whether nobody has a scratch file locked, if it is one of those."""
+    if layout.fence_of(name) is not None:
+        return True
+    descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=folder)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
 def _place_of(descriptor: int) -> tuple[int, int]:
     status = os.fstat(descriptor)
     return status.st_dev, status.st_ino
@@ -347,6 +390,7 @@ def _inside(root: int) -> Iterator[OpenFolder]:
         yield OpenFolder(
             root=root,
             labels=enter(layout.LABELS),
+            fences=enter(layout.FENCES),
             temporary=enter(layout.TEMPORARY),
             trash=enter(layout.TRASH),
         )

@@ -5,6 +5,7 @@
     .virtdc                  which folder this is: an id, for ever
     volume-<volume id>       a volume, from its first to its last moment
     .labels/<volume id>      what the volume is: see ``label``
+    .fences/<volume id>      whose turn it is with the volume: see ``turn``
     .temporary/...           what is being made, and is nobody's yet
     .trash/...               what is deleted, and is nobody's any more
 
@@ -20,8 +21,10 @@ from virtdc_agent import exceptions
 
 IDENTITY = '.virtdc'
 LABELS = '.labels'
+FENCES = '.fences'
 TEMPORARY = '.temporary'
 TRASH = '.trash'
+FOLDERS = (LABELS, FENCES, TEMPORARY, TRASH)
 
 _PREFIX = 'volume-'
 # What the contract admits. Asked again: names are this backend's own defence.
@@ -58,6 +61,12 @@ def volume_id_of(name: str) -> str | None:
     return volume_id
 
 
-def scratch_name(volume_id: str, event_id: str, attempt: int) -> str:
+def scratch_name(volume_id: str, event_id: str, fence: int) -> str:
     """Return a name that no other attempt of any event uses."""
-    return f'{volume_id}.{event_id}.{attempt}'
+    return f'{volume_id}.{event_id}.{fence}'
+
+
+def fence_of(scratch: str) -> int | None:
+    """Return the fence of the operation that a scratch name is of."""
+    fence = scratch.removesuffix('.label').rpartition('.')[2]
+    return int(fence) if fence.isascii() and fence.isdigit() else None

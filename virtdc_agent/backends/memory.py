@@ -6,6 +6,8 @@ be believed, and can be told to hold, to fail and to crash at any step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -57,12 +59,15 @@ class MemoryVolume:
 class MemoryStorage:
     """What outlives a backend: its volumes and what crashes left.
 
+    :param leftovers: what is in the making, with the fence of who makes it.
     :param strangers: names taken by what is not a volume.
+    :param fences: the highest fence that has acted on each volume.
     """
 
     volumes: dict[str, MemoryVolume] = dataclasses.field(default_factory=dict)
-    leftovers: set[str] = dataclasses.field(default_factory=set)
+    leftovers: dict[str, int] = dataclasses.field(default_factory=dict)
     strangers: set[str] = dataclasses.field(default_factory=set)
+    fences: dict[str, int] = dataclasses.field(default_factory=dict)
     lock: threading.RLock = dataclasses.field(default_factory=threading.RLock)
 
 
@@ -120,12 +125,21 @@ class MemoryBackend(interfaces.Backend):
     def start(self) -> None:
         """See the interface."""
 
-    def sweep(self) -> Sequence[str]:
+    def sweep(self, held: Callable[[], Collection[int]]) -> Sequence[str]:
         """See the interface."""
         with self.storage.lock:
-            swept = sorted(self.storage.leftovers)
-            self.storage.leftovers.clear()
-        return swept
+            listed = dict(self.storage.leftovers)
+        going_on = held()
+        swept = []
+        with self.storage.lock:
+            for volume_id, fence in listed.items():
+                if (
+                    fence not in going_on
+                    and self.storage.leftovers.get(volume_id) == fence
+                ):
+                    del self.storage.leftovers[volume_id]
+                    swept.append(volume_id)
+        return sorted(swept)
 
     def space(self) -> model.StorageSpace:
         """See the interface. Only thick volumes take space."""
@@ -165,13 +179,15 @@ class MemoryBackend(interfaces.Backend):
                 volume.provisioning,
                 context,
             )
-            with self.storage.lock:
-                if self._is_strange(volume_id):
-                    self._clear(volume_id)
+            with self._acting(volume_id, context):
+                if (
+                    self._is_strange(volume_id)
+                    or volume_id in self.storage.volumes
+                ):
                     raise _taken(volume_id)
                 self.storage.volumes[volume_id] = volume
             self._strike(Step.VISIBLE, Operation.CREATE, volume_id, context)
-            self._clear(volume_id)
+            self._clear(volume_id, context)
             return _facts(volume_id, volume)
 
     def delete(
@@ -190,10 +206,10 @@ class MemoryBackend(interfaces.Backend):
             self._prepare(
                 Operation.DELETE, volume_id, 0, Provisioning.THIN, context
             )
-            with self.storage.lock:
-                del self.storage.volumes[volume_id]
+            with self._acting(volume_id, context):
+                self.storage.volumes.pop(volume_id, None)
             self._strike(Step.VISIBLE, Operation.DELETE, volume_id, context)
-            self._clear(volume_id)
+            self._clear(volume_id, context)
 
     def extend(
         self,
@@ -223,12 +239,12 @@ class MemoryBackend(interfaces.Backend):
                     volume.provisioning,
                     context,
                 )
-                with self.storage.lock:
-                    volume.size_bytes = size_bytes
+                with self._acting(volume_id, context):
+                    volume.size_bytes = max(volume.size_bytes, size_bytes)
                 self._strike(
                     Step.VISIBLE, Operation.EXTEND, volume_id, context
                 )
-                self._clear(volume_id)
+                self._clear(volume_id, context)
             return _facts(volume_id, volume)
 
     def find(self, volume_id: str) -> model.VolumeFacts | None:
@@ -282,7 +298,7 @@ class MemoryBackend(interfaces.Backend):
     ) -> None:
         """Do all that nobody sees, and get leave for the rest."""
         with self.storage.lock:
-            self.storage.leftovers.add(volume_id)
+            self.storage.leftovers[volume_id] = context.fence
         try:
             if (
                 provisioning is Provisioning.THICK
@@ -299,12 +315,43 @@ class MemoryBackend(interfaces.Backend):
             context.begin_commit()
             self._strike(Step.COMMITTED, operation, volume_id, context)
         except Exception:
-            self._clear(volume_id)
+            self._clear(volume_id, context)
             raise
 
-    def _clear(self, volume_id: str) -> None:
+    def _clear(
+        self, volume_id: str, context: interfaces.OperationContext
+    ) -> None:
         with self.storage.lock:
-            self.storage.leftovers.discard(volume_id)
+            if self.storage.leftovers.get(volume_id) == context.fence:
+                del self.storage.leftovers[volume_id]
+
+    def _note_fence(
+        self, volume_id: str, context: interfaces.OperationContext
+    ) -> None:
+        """Refuse who has been overtaken; let nobody earlier act any more."""
+        with self.storage.lock:
+            if self.storage.fences.get(volume_id, 0) > context.fence:
+                raise exceptions.OperationCancelled(
+                    'a later operation has begun on this volume'
+                )
+            self.storage.fences[volume_id] = context.fence
+
+    @contextlib.contextmanager
+    def _acting(
+        self, volume_id: str, context: interfaces.OperationContext
+    ) -> Iterator[None]:
+        """Do the step that others see; undo nothing if it is refused."""
+        with self.storage.lock:
+            try:
+                self._note_fence(volume_id, context)
+                if self.storage.leftovers.get(volume_id) != context.fence:
+                    raise exceptions.OperationCancelled(
+                        'what it had prepared was swept away'
+                    )
+                yield
+            except Exception:
+                self._clear(volume_id, context)
+                raise
 
     def _strike(
         self,
@@ -336,6 +383,7 @@ class MemoryBackend(interfaces.Backend):
                 self.overlaps.add(volume_id)
             self.most_at_once = max(self.most_at_once, self._running.total())
         try:
+            self._note_fence(volume_id, context)
             yield
         finally:
             with self.storage.lock:

@@ -46,8 +46,14 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    usurped = threading.Event()
+
+    def on_end() -> None:
+        usurped.set()
+        stop.set()
+
     try:
-        agent = service.Service(conf)
+        agent = service.Service(conf, on_end=on_end)
         agent.start()
     except exceptions.ConfigInvalid as exc:
         LOG.error('The agent cannot start: %s', exc)
@@ -62,7 +68,7 @@ def main() -> int:
         # A thread that the storage holds would keep the process for ever.
         logging.shutdown()
         os._exit(1)
-    return 0
+    return int(usurped.is_set())
 
 
 def _configure(conf: cfg.ConfigOpts, arguments: list[str]) -> None:

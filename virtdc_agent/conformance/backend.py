@@ -331,7 +331,7 @@ class BackendRules(unittest.TestCase):
             for operate in (create_first, delete_first, extend_first):
                 with self.assertRaises(exceptions.EventRejected):
                     operate(backend, FakeContext(attempt=attempt))
-        backend.sweep()
+        backend.sweep(tuple)
         self.assertIsNone(backend.find(VOLUME))
         self.assertTrue(self.is_stranger_there(backend, VOLUME))
 
@@ -430,15 +430,16 @@ class BackendRules(unittest.TestCase):
                 ):
                     act.operate(backend, context)
                 self.assertEqual(before, list(backend.scan()), act.name)
-            self.assertEqual([], list(backend.sweep()), act.name)
+            self.assertEqual([], list(backend.sweep(tuple)), act.name)
             act.operate(backend, FakeContext('another'))
             self.assertEqual(act.after, _sizes(backend), act.name)
 
     def test_progress_never_falls(self) -> None:
         """Bytes done grow up to one total, which stays."""
         for act in self._acts():
+            backend = self._backend_for(act)
             context = FakeContext('progress')
-            act.operate(self._backend_for(act), context)
+            act.operate(backend, context)
             done = [
                 report.bytes_done
                 for report in context.reports
@@ -452,6 +453,61 @@ class BackendRules(unittest.TestCase):
             self.assertEqual(sorted(done), done, act.name)
             self.assertLessEqual(len(totals), 1, act.name)
             self.assertLessEqual(max(done, default=0), max(totals, default=0))
+
+    # Fencing.
+
+    def test_the_overtaken_has_no_effect(self) -> None:
+        """Once a later operation has begun, an earlier one does nothing."""
+        for act in self._acts():
+            backend = self._backend_for(act)
+            late = FakeContext('late')
+            act.operate(backend, FakeContext('successor', 2))
+            before = list(backend.scan())
+            with self.assertRaises(
+                exceptions.OperationCancelled, msg=act.name
+            ):
+                act.operate(backend, late)
+            self.assertEqual(before, list(backend.scan()), act.name)
+            self.assertEqual([], list(backend.sweep(tuple)), act.name)
+
+    def test_the_overtaken_brings_nothing_back(self) -> None:
+        """Nor does it take away what was made since."""
+        backend = _started(self.make_backend())
+        late_create, late_delete = FakeContext('late'), FakeContext('later')
+        create_first(backend, FakeContext('late', 2))
+        delete_first(backend, FakeContext('delete'))
+        with self.assertRaises(exceptions.OperationCancelled):
+            create_first(backend, late_create)
+        self.assertEqual([], list(backend.scan()))
+        create_first(backend, FakeContext('another'))
+        with self.assertRaises(exceptions.OperationCancelled):
+            delete_first(backend, late_delete)
+        self.assertEqual(MIB, self._size(backend))
+
+    def test_sweep_leaves_alone_what_goes_on(self) -> None:
+        """Operations of other agents are not interrupted by it."""
+        backend = _started(self.make_backend())
+        context = FakeContext('create')
+        swept: list[str] = []
+
+        def look() -> None:
+            swept.extend(backend.sweep(lambda: {context.fence}))
+
+        context.before_commit = look
+        create_first(backend, context)
+        self.assertEqual([], swept)
+        self.assertEqual(MIB, self._size(backend))
+
+    def test_the_swept_cannot_commit(self) -> None:
+        """What was taken from an operation it does not make visible."""
+        backend = _started(self.make_backend())
+        context = FakeContext('create')
+        context.before_commit = lambda: list(backend.sweep(tuple))
+        with self.assertRaises(exceptions.OperationCancelled):
+            create_first(backend, context)
+        self.assertEqual([], list(backend.scan()))
+        create_first(backend, FakeContext('create', 2))
+        self.assertEqual(MIB, self._size(backend))
 
     # Crashes.
 
@@ -471,7 +527,7 @@ class BackendRules(unittest.TestCase):
             act.operate(survivor, FakeContext('crashed', 2))
             where = f'{act.name}, step {step}'
             self.assertEqual(act.after, _sizes(survivor), where)
-            self.assertEqual([], list(survivor.sweep()), where)
+            self.assertEqual([], list(survivor.sweep(tuple)), where)
 
     def test_sweep_removes_leftovers_and_nothing_else(self) -> None:
         """After a crash anywhere: names what it removes, once."""
@@ -480,9 +536,9 @@ class BackendRules(unittest.TestCase):
             survivor = self.reopen(backend)
             survivor.start()
             before = list(survivor.scan())
-            swept += survivor.sweep()
+            swept += survivor.sweep(tuple)
             where = f'{act.name}, step {step}'
-            self.assertEqual([], list(survivor.sweep()), where)
+            self.assertEqual([], list(survivor.sweep(tuple)), where)
             self.assertEqual(before, list(survivor.scan()), where)
         self.assertTrue(swept, 'no crash left anything')
 
@@ -546,7 +602,7 @@ class BackendRules(unittest.TestCase):
 
 def _started(backend: interfaces.Backend) -> interfaces.Backend:
     backend.start()
-    backend.sweep()
+    backend.sweep(tuple)
     return backend
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import itertools
 import threading
 
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent import model
+
+_FENCES = itertools.count(1)
 
 
 class FakeContext(interfaces.OperationContext):
@@ -15,6 +18,7 @@ class FakeContext(interfaces.OperationContext):
 
     Safe from any thread, as the real one.
 
+    :param fence: a higher one than all made before, unless it is said.
     :param before_commit: called each time when leave to commit is asked, to
         look at the storage as it then is, or to raise.
     :param fail_at_commit: refuse that leave.
@@ -25,12 +29,14 @@ class FakeContext(interfaces.OperationContext):
         event_id: str = 'event-1',
         attempt: int = 1,
         *,
-        before_commit: Callable[[], None] | None = None,
+        fence: int | None = None,
+        before_commit: Callable[[], object] | None = None,
         fail_at_commit: bool = False,
     ) -> None:
         self._event_id = event_id
         self._attempt = attempt
-        self._before_commit = before_commit
+        self._fence = next(_FENCES) if fence is None else fence
+        self.before_commit = before_commit
         self._fail_at_commit = fail_at_commit
         self._lock = threading.Lock()
         self._cancelled = False
@@ -48,6 +54,11 @@ class FakeContext(interfaces.OperationContext):
     def attempt(self) -> int:
         """See the interface."""
         return self._attempt
+
+    @property
+    def fence(self) -> int:
+        """See the interface."""
+        return self._fence
 
     @property
     def committed(self) -> bool:
@@ -73,8 +84,8 @@ class FakeContext(interfaces.OperationContext):
 
     def begin_commit(self) -> None:
         """See the interface."""
-        if self._before_commit is not None:
-            self._before_commit()
+        if self.before_commit is not None:
+            self.before_commit()
         with self._lock:
             self._cancelled |= self._fail_at_commit
             self._raise_if_cancelled()

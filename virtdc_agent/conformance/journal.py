@@ -1,20 +1,25 @@
 """What every journal must hold; for the test suite of any journal.
 
-A journal's test is a subclass with ``make_journal``::
+A journal's test is a subclass with ``make_storage`` and ``open_journal``::
 
     class TestMine(journal.JournalRules, unittest.TestCase):
-        def make_journal(self, agent='agent'):
-            return MyJournal(...)
+        def make_storage(self):
+            return MyDatabase(...)
 
-Each call returns a journal on new storage unless ``reopen`` is used.
+        def open_journal(self, storage, agent):
+            return MyJournal(storage, agent=agent)
+
+``sharing`` has the rules for several agents.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+import dataclasses
 import datetime
 import itertools
 import threading
+from typing import Any
 import unittest
 
 from virtdc_agent.contract import events
@@ -23,6 +28,7 @@ from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent import model
+from virtdc_agent.scheduling import Lane
 
 GIB = 1024**3
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -33,16 +39,26 @@ FAILURE = model.Outcome(
 
 
 def create_event(
-    event_id: str, volume_id: str, size_bytes: int = GIB
+    event_id: str,
+    volume_id: str,
+    size_bytes: int = GIB,
+    *,
+    thick: bool = False,
+    project: str = '',
+    origin: events.Origin = events.Origin.CLOUD,
 ) -> events.Event:
     """Return an event that creates a volume."""
     return events.Event(
         event_id=event_id,
         operation=events.Operation.CREATE,
         volume_id=volume_id,
-        origin=events.Origin.CLOUD,
-        parameters=events.CreateParameters(size_bytes=size_bytes),
+        origin=origin,
+        parameters=events.CreateParameters(
+            size_bytes=size_bytes,
+            provisioning=events.Provisioning.THICK if thick else None,
+        ),
         created_at=NOW,
+        requested_by=events.Requester(project_id=project),
     )
 
 
@@ -60,21 +76,38 @@ def put(volume_id: str, size_bytes: int = GIB) -> model.PutVolume:
     )
 
 
-class JournalRules(unittest.TestCase):
-    """The rules. Not run by itself: ``make_journal`` is for subclasses."""
+def suspect_of(shared: interfaces.Journal) -> model.Claim:
+    """Claim the next suspect; there is one."""
+    claim = shared.claim_suspect(Lane.QUICK)
+    if claim is None:
+        raise AssertionError('there is no suspect')
+    return claim
 
-    writers = 16
-    writes = 10
 
-    def make_journal(self) -> interfaces.Journal:
-        """Return a new, empty journal of one agent."""
+class JournalCase(unittest.TestCase):
+    """What the rules of journals are written with."""
+
+    def make_storage(self) -> Any:
+        """Return a new, empty storage for a journal."""
+        raise unittest.SkipTest('the rules are run by subclasses')
+
+    def open_journal(self, storage: Any, agent: str) -> interfaces.Journal:
+        """Return a life of an agent that has not joined yet."""
         raise unittest.SkipTest('the rules are run by subclasses')
 
     def setUp(self) -> None:
-        """Begin with an empty journal."""
+        """Begin with an empty journal, which one agent has joined."""
         super().setUp()
-        self.journal = self.make_journal()
+        self.storage = self.make_storage()
+        self.journal = self.open('agent')
+        self.journal.join()
         self._ids = itertools.count(1)
+
+    def open(self, agent: str) -> interfaces.Journal:
+        """Return a new life of an agent, which has not joined yet."""
+        journal = self.open_journal(self.storage, agent)
+        self.addCleanup(journal.close)
+        return journal
 
     def append(self, *volume_ids: str) -> list[events.Event]:
         """Append an event for each volume."""
@@ -86,10 +119,14 @@ class JournalRules(unittest.TestCase):
             self.journal.append(event)
         return made
 
+    def claim(self, limit: int) -> list[model.Claim]:
+        """Claim events of the quick lane."""
+        return list(self.journal.claim(Lane.QUICK, limit))
+
     def claim_one(self, volume_id: str = 'v') -> model.Claim:
         """Append an event and claim it."""
         self.append(volume_id)
-        (claim,) = self.journal.claim(1)
+        (claim,) = self.claim(1)
         return claim
 
     def latest(self, event_id: str) -> events.Transition:
@@ -99,6 +136,13 @@ class JournalRules(unittest.TestCase):
     def history(self) -> Sequence[events.Transition]:
         """Return all transitions."""
         return self.journal.get_changes(0, 10_000).transitions
+
+
+class JournalRules(JournalCase):
+    """The rules. Not run by itself: what it needs is for subclasses."""
+
+    writers = 16
+    writes = 10
 
     # append
 
@@ -115,7 +159,7 @@ class JournalRules(unittest.TestCase):
         (event,) = self.append('v')
         for step in (
             lambda: None,
-            lambda: self.journal.settle(self.journal.claim(1)[0], SUCCESS),
+            lambda: self.journal.settle(self.claim(1)[0], SUCCESS),
         ):
             step()
             before = self.latest(event.event_id)
@@ -134,14 +178,14 @@ class JournalRules(unittest.TestCase):
     def test_claim_oldest_first(self) -> None:
         """Events are taken in the order of their acceptance."""
         made = self.append('c', 'a', 'b')
-        taken = [*self.journal.claim(2), *self.journal.claim(2)]
+        taken = [*self.claim(2), *self.claim(2)]
         self.assertEqual(made, [claim.event for claim in taken])
 
     def test_claim_no_more_than_asked(self) -> None:
         """A limit is a limit, 0 included."""
         self.append('a', 'b')
-        self.assertEqual([], list(self.journal.claim(0)))
-        self.assertEqual(1, len(self.journal.claim(1)))
+        self.assertEqual([], self.claim(0))
+        self.assertEqual(1, len(self.claim(1)))
 
     def test_claim_makes_it_running(self) -> None:
         """A claim counts an attempt and is told."""
@@ -163,9 +207,9 @@ class JournalRules(unittest.TestCase):
     def test_fences_grow(self) -> None:
         """Each claim has a higher fence than all before."""
         self.append('a', 'b', 'c')
-        claims = [*self.journal.claim(2)]
+        claims = self.claim(2)
         self.journal.release(claims[0])
-        claims += self.journal.claim(2)
+        claims += self.claim(2)
         fences = [claim.fence for claim in claims]
         self.assertEqual(sorted(set(fences)), fences)
 
@@ -173,9 +217,9 @@ class JournalRules(unittest.TestCase):
         """Of one volume's events only the first can be taken."""
         first, second, third = self.append('v', 'v', 'v')
         for event in (first, second, third):
-            (claim,) = self.journal.claim(10)
+            (claim,) = self.claim(10)
             self.assertEqual(event, claim.event)
-            self.assertEqual([], list(self.journal.claim(10)))
+            self.assertEqual([], self.claim(10))
             self.journal.settle(claim, SUCCESS)
 
     # settle
@@ -223,7 +267,7 @@ class JournalRules(unittest.TestCase):
         self.journal.release(lost)
         with self.assertRaises(exceptions.LeaseLost):
             self.journal.settle(lost, SUCCESS)
-        (claim,) = self.journal.claim(1)
+        (claim,) = self.claim(1)
         for write in (
             lambda: self.journal.settle(
                 lost, model.Outcome(state=State.SUCCESS, change=put('v'))
@@ -234,7 +278,6 @@ class JournalRules(unittest.TestCase):
         ):
             with self.assertRaises(exceptions.LeaseLost):
                 write()
-        self.assertEqual([lost], list(self.journal.renew([lost, claim])))
         self.assertEqual(0, self.journal.count().volumes)
         self.journal.settle(claim, SUCCESS)
 
@@ -276,21 +319,21 @@ class JournalRules(unittest.TestCase):
             claim, model.Progress(bytes_done=5, bytes_total=10)
         )
         self.journal.release(claim)
-        (again,) = self.journal.claim(1)
+        (again,) = self.claim(1)
         transition = self.latest(claim.event.event_id)
         self.assertEqual(2, again.attempt)
         self.assertEqual(2, transition.attempt)
         self.assertIsNone(transition.progress)
 
-    # release, fence_off, unfence, recover
+    # release, fence_off, unfence, join
 
     def test_release_keeps_its_place(self) -> None:
         """What is put back is taken first again."""
         first, _ = self.append('a', 'b')
-        (claim,) = self.journal.claim(1)
+        (claim,) = self.claim(1)
         self.journal.release(claim)
         self.assertIs(State.WAITING, self.latest(first.event_id).state)
-        self.assertEqual(first, self.journal.claim(1)[0].event)
+        self.assertEqual(first, self.claim(1)[0].event)
 
     def test_fence_off_ends_it_and_keeps_the_volume_closed(self) -> None:
         """Later events of the volume wait until it is opened."""
@@ -298,37 +341,131 @@ class JournalRules(unittest.TestCase):
         (following,) = self.append('v')
         ended = self.journal.fence_off(claim, FAILURE)
         self.assertIs(State.FAILED, ended.state)
-        self.assertEqual([], list(self.journal.claim(10)))
+        self.assertEqual([], self.claim(10))
         self.journal.unfence(claim, put('v'))
         self.journal.unfence(claim, None)
-        (next_claim,) = self.journal.claim(10)
+        (next_claim,) = self.claim(10)
         self.assertEqual(following, next_claim.event)
         self.assertEqual('v', self.journal.get_volume('v').volume_id)
         self.assertEqual(ended, self.latest(claim.event.event_id))
 
-    def test_recover_puts_back_what_ran(self) -> None:
-        """What was running waits again, in its place, attempts counted."""
-        first, second, _ = self.append('a', 'b', 'b')
-        self.journal.claim(10)
-        recovered = self.journal.recover()
+    def test_join_puts_back_what_ran(self) -> None:
+        """What a former life had running waits again, under suspicion."""
+        first, second, third = self.append('a', 'b', 'b')
+        self.claim(10)
+        self.journal = self.open('agent')
+        taken = self.journal.join()
         self.assertEqual(
             [first.event_id, second.event_id],
-            [transition.event_id for transition in recovered],
+            [transition.event_id for transition in taken.returned],
         )
-        for transition in recovered:
+        for transition in taken.returned:
             self.assertIs(State.WAITING, transition.state)
             self.assertEqual(1, transition.attempt)
-        claims = self.journal.claim(10)
-        self.assertEqual([first, second], [claim.event for claim in claims])
-        self.assertEqual([2, 2], [claim.attempt for claim in claims])
+        self.assertEqual(2, self.journal.count().suspects)
+        self.assertEqual([], self.claim(10))
+        for event in (first, second):
+            claim = suspect_of(self.journal)
+            self.assertEqual((event, 2), (claim.event, claim.attempt))
+            self.assertEqual(1, claim.losses)
+            self.journal.settle(claim, SUCCESS)
+        self.assertIsNone(self.journal.claim_suspect(Lane.QUICK))
+        self.assertEqual([third], [claim.event for claim in self.claim(10)])
 
-    def test_recover_opens_what_was_closed(self) -> None:
+    def test_join_opens_what_was_closed(self) -> None:
         """Nothing stays closed by an agent that is gone."""
         claim = self.claim_one()
         (following,) = self.append('v')
         self.journal.fence_off(claim, FAILURE)
-        self.assertEqual([], list(self.journal.recover()))
-        self.assertEqual(following, self.journal.claim(10)[0].event)
+        self.journal = self.open('agent')
+        self.assertEqual([], list(self.journal.join().returned))
+        self.assertEqual(following, self.claim(10)[0].event)
+        self.journal.unfence(claim, put('v'))
+        self.assertEqual(0, self.journal.count().volumes)
+
+    def test_join_again_changes_nothing(self) -> None:
+        """One life joins once, however often it asks."""
+        claim = self.claim_one()
+        self.assertEqual([], list(self.journal.join().returned))
+        self.journal.settle(claim, SUCCESS)
+
+    # retry
+
+    def test_retry_is_another_attempt(self) -> None:
+        """It stays running, told anew; the former claim is void."""
+        claim = self.claim_one()
+        self.journal.record_progress(
+            claim, model.Progress(bytes_done=5, bytes_total=10)
+        )
+        again = self.journal.retry(claim)
+        self.assertEqual(2, again.attempt)
+        self.assertGreater(again.fence, claim.fence)
+        latest = self.latest(claim.event.event_id)
+        self.assertEqual(
+            (State.RUNNING, 2, None),
+            (latest.state, latest.attempt, latest.progress),
+        )
+        with self.assertRaises(exceptions.LeaseLost):
+            self.journal.settle(claim, SUCCESS)
+        self.journal.settle(again, SUCCESS)
+        self.assertEqual(
+            1, len([t for t in self.history() if t.state.is_final])
+        )
+
+    def test_retry_asked_again_is_the_same(self) -> None:
+        """An answer that was not heard is given again."""
+        claim = self.claim_one()
+        again = self.journal.retry(claim)
+        self.assertEqual(again, self.journal.retry(claim))
+        self.journal.settle(again, SUCCESS)
+        with self.assertRaises(exceptions.LeaseLost):
+            self.journal.retry(again)
+
+    # lanes and shares
+
+    def test_lanes_are_apart(self) -> None:
+        """Who asks for one lane gets nothing of the other."""
+        thick = create_event('thick', 'a', thick=True)
+        self.journal.append(thick)
+        (quick,) = self.append('b')
+        self.assertEqual([quick], [claim.event for claim in self.claim(10)])
+        (claim,) = self.journal.claim(Lane.COPY, 10)
+        self.assertEqual((thick, Lane.COPY), (claim.event, claim.lane))
+
+    def test_projects_share(self) -> None:
+        """One that comes with one event does not wait behind a hundred."""
+        for index in range(20):
+            self.journal.append(
+                create_event(f'a{index}', f'a{index}', project='a')
+            )
+        self.journal.settle(self.claim(1)[0], SUCCESS)
+        self.journal.append(create_event('b', 'b', project='b'))
+        taken = [claim.event.event_id for claim in self.claim(2)]
+        self.assertIn('b', taken)
+
+    def test_origins_share(self) -> None:
+        """Of two origins that both have work, each gets half."""
+        for index in range(10):
+            for project in 'xy':
+                name = f'{project}{index}'
+                self.journal.append(create_event(name, name, project=project))
+            name = f'p{index}'
+            self.journal.append(
+                create_event(name, name, origin=events.Origin.PLATFORM)
+            )
+        taken = [claim.event.origin for claim in self.claim(10)]
+        self.assertEqual(5, taken.count(events.Origin.PLATFORM))
+
+    def test_the_urgent_go_first(self) -> None:
+        """A server that waits to boot does not wait for bulk."""
+        self.append('a', 'b', 'c')
+        urgent = dataclasses.replace(
+            create_event('urgent', 'd'),
+            operation=events.Operation.CONNECT,
+            parameters=events.ConnectParameters(host='h'),
+        )
+        self.journal.append(urgent)
+        self.assertEqual([urgent], [claim.event for claim in self.claim(1)])
 
     # cancel
 
@@ -338,17 +475,17 @@ class JournalRules(unittest.TestCase):
         for event in (second, first):
             ended = self.journal.cancel(event.event_id)
             self.assertIs(Reason.CANCELLED, ended.reason)
-        (claim,) = self.journal.claim(10)
+        (claim,) = self.claim(10)
         self.assertEqual(third, claim.event)
 
     def test_cancel_in_the_middle_lets_nobody_overtake(self) -> None:
         """Who waits behind the first still waits for the first."""
         _, second, third = self.append('v', 'v', 'v')
-        (claim,) = self.journal.claim(10)
+        (claim,) = self.claim(10)
         self.journal.cancel(second.event_id)
-        self.assertEqual([], list(self.journal.claim(10)))
+        self.assertEqual([], self.claim(10))
         self.journal.settle(claim, SUCCESS)
-        self.assertEqual(third, self.journal.claim(10)[0].event)
+        self.assertEqual(third, self.claim(10)[0].event)
 
     def test_cancel_of_an_event_that_waits_again(self) -> None:
         """What an attempt may have left is not forgotten by cancelling."""
@@ -356,7 +493,7 @@ class JournalRules(unittest.TestCase):
         self.journal.release(claim)
         event_id = claim.event.event_id
         self.assertIs(State.WAITING, self.journal.cancel(event_id).state)
-        (again,) = self.journal.claim(1)
+        (again,) = self.claim(1)
         self.assertEqual([again], list(self.journal.get_cancelled([again])))
 
     def test_cancel_of_a_running_event(self) -> None:
@@ -428,16 +565,19 @@ class JournalRules(unittest.TestCase):
 
     def test_published_never_goes_back(self) -> None:
         """The note of what is on the bus only grows."""
-        self.append('a', 'b')
-        self.assertEqual(0, self.journal.get_published())
+        self.append('a', 'b', 'c')
         for sequence in (2, 1):
             self.journal.mark_published(sequence)
-            self.assertEqual(2, self.journal.get_published())
+            self.assertEqual(2, self.journal.count().published)
+            (left,) = self.journal.get_unpublished(10)
+            self.assertEqual(3, left.sequence)
+        self.journal.mark_published(3)
+        self.assertEqual([], list(self.journal.get_unpublished(10)))
 
     def test_counts_follow(self) -> None:
         """What waits and runs is counted as it goes."""
         self.append('a', 'b', 'c')
-        claims = self.journal.claim(2)
+        claims = self.claim(2)
         self.assertEqual(
             (1, 2),
             (self.journal.count().waiting, self.journal.count().running),
@@ -460,7 +600,7 @@ class JournalRules(unittest.TestCase):
                 for index in range(self.writes):
                     event_id = f'{name}-{index}'
                     self.journal.append(create_event(event_id, event_id))
-                    for claim in self.journal.claim(2):
+                    for claim in self.claim(2):
                         self.journal.settle(claim, SUCCESS)
             except BaseException as exc:
                 failures.append(exc)
@@ -504,7 +644,7 @@ class JournalRules(unittest.TestCase):
         self.journal.close()
         for call in (
             lambda: self.journal.append(create_event('e', 'v')),
-            lambda: self.journal.claim(1),
+            lambda: self.claim(1),
             lambda: self.journal.count(),
         ):
             with self.assertRaises(exceptions.JournalUnavailable):

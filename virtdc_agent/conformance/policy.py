@@ -14,7 +14,6 @@ from __future__ import annotations
 import random
 import unittest
 
-from virtdc_agent.contract.events import Operation
 from virtdc_agent import interfaces
 from virtdc_agent import model
 from virtdc_agent.model import Signal
@@ -28,10 +27,10 @@ def window(limit: int, *signals: Signal, full: bool = True) -> model.Window:
         full=full,
         samples=tuple(
             model.Sample(
-                operation=Operation.CREATE,
+                kind='create',
                 signal=signal,
                 duration_s=0.1,
-                in_flight=min(limit, index + 1),
+                concurrency=float(min(limit, index + 1)),
             )
             for index, signal in enumerate(signals)
         ),

@@ -1,4 +1,4 @@
-"""When events are taken: two disciplines over one set of slots.
+"""When events are taken: two disciplines over one lane's slots.
 
 ``IntervalDispatcher`` is the classic scheme to the letter (R7, R8): every T1
 it takes up to N events and runs them together; the next batch is taken when
@@ -7,6 +7,11 @@ starts the next event as soon as one has ended, and keeps T1 as the span over
 which the policy judges. With durations that differ, the barrier of the
 former leaves most slots idle most of the time; that is what the latter is
 for.
+
+Both take suspects, of which an agent has died, one at a time and apart from
+what is young: nothing else begins until a suspect has ended or has run for
+``PROBATION_S``, and it begins only when all that runs has done so. The next
+death then convicts the right one, and nobody waits long for it.
 """
 
 from __future__ import annotations
@@ -15,21 +20,38 @@ import abc
 from collections.abc import Callable
 import logging
 import threading
+from typing import Protocol
 
 from virtdc_agent import exceptions
 from virtdc_agent.executor.gate import Gate
+from virtdc_agent.executor.window import Recorder
 from virtdc_agent import interfaces
 from virtdc_agent import model
+from virtdc_agent.scheduling import Lane
 
 LOG = logging.getLogger(__name__)
 
 POLL_S = 1.0
-"""How often the journal is asked though nothing was heard of it: other
-agents' work frees volumes too, and tells us nothing."""
+"""How often the journal is asked though nothing was heard of it."""
+SHARED_POLL_S = 0.25
+"""The same, where other agents write to it, who tell us nothing."""
+PROBATION_S = 5.0
+
+
+class Permission(Protocol):
+    """What a dispatcher asks of its agent's lease."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether what is taken is surely this agent's own."""
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether nothing is to be taken."""
 
 
 class Dispatcher(abc.ABC):
-    """The thread that takes events and feeds the policy.
+    """The thread that takes a lane's events and feeds its policy.
 
     :param begin: starts a claim; returns at once.
     :param changed: notified when a slot is free; guards all state here.
@@ -38,28 +60,43 @@ class Dispatcher(abc.ABC):
     def __init__(
         self,
         *,
+        lane: Lane,
         journal: interfaces.Journal,
         policy: interfaces.Policy,
         gate: Gate,
+        recorder: Recorder,
+        lease: Permission,
         changed: threading.Condition,
         clock: interfaces.Clock,
         interval_s: float,
         begin: Callable[[model.Claim], None],
     ) -> None:
+        self._lane = lane
         self._journal = journal
         self._policy = policy
         self._gate = gate
+        self._recorder = recorder
+        self._lease = lease
         self._changed = changed
         self._clock = clock
         self._interval_s = interval_s
-        self._begin = begin
+        self._begin_claim = begin
+        self._poll_s = SHARED_POLL_S if journal.is_shared else POLL_S
         self._stopped = False
         self._hinted = True
-        self._samples: list[model.Sample] = []
+        self._begun_at = clock.monotonic() - PROBATION_S
+        self._suspects = True
         self._unreachable = False
         self._thread = threading.Thread(
-            target=self._guarded_run, name='dispatch', daemon=True
+            target=self._guarded_run,
+            name=f'dispatch-{lane.value}',
+            daemon=True,
         )
+
+    @property
+    def limit(self) -> int:
+        """How many may run at once now."""
+        return self._policy.limit
 
     def start(self) -> None:
         """Start taking events."""
@@ -78,10 +115,12 @@ class Dispatcher(abc.ABC):
             self._hinted = True
             self._changed.notify_all()
 
-    def ended(self, sample: model.Sample) -> None:
-        """Note how an operation ended."""
+    def look_for_suspects(self) -> None:
+        """Say that there may be suspects."""
         with self._changed:
-            self._samples.append(sample)
+            self._suspects = True
+            self._hinted = True
+            self._changed.notify_all()
 
     @abc.abstractmethod
     def _run(self) -> None:
@@ -98,48 +137,88 @@ class Dispatcher(abc.ABC):
                 with self._changed:
                     if self._stopped:
                         return
-                    self._clock.wait(self._changed, POLL_S)
+                    self._clock.wait(self._changed, self._poll_s)
+
+    @property
+    def _may_take(self) -> bool:
+        return self._lease.is_good and not self._lease.is_draining
+
+    @property
+    def _on_probation_s(self) -> float:
+        """For how long still nothing may begin beside what is young."""
+        if not self._gate.in_flight:
+            return 0.0
+        return max(0.0, self._begun_at + PROBATION_S - self._clock.monotonic())
 
     def _take(self, limit: int) -> int:
         """Claim and begin up to ``limit`` events; return how many."""
+        return self._try_take(
+            lambda: list(self._journal.claim(self._lane, limit))
+        )
+
+    def _take_suspect(self) -> int:
+        """Claim and begin a suspect, if there is one; return how many."""
+
+        def ask() -> list[model.Claim]:
+            claim = self._journal.claim_suspect(self._lane)
+            return [] if claim is None else [claim]
+
+        taken = self._try_take(ask)
+        if not taken and not self._unreachable:
+            self._suspects = False
+        return taken
+
+    def _try_take(self, ask: Callable[[], list[model.Claim]]) -> int:
         try:
-            claims = self._journal.claim(limit)
-        except exceptions.JournalUnavailable as exc:
+            claims = ask()
+        except (
+            exceptions.JournalUnavailable,
+            exceptions.LeaseLost,
+        ) as exc:
             if not self._unreachable:
                 LOG.warning(
                     'No events can be taken: %s Trying again every %g s.',
                     exc,
-                    POLL_S,
+                    self._poll_s,
                 )
             self._unreachable = True
             return 0
         if self._unreachable:
             LOG.info('Events are taken again.')
             self._unreachable = False
+        if claims:
+            self._begun_at = self._clock.monotonic()
         for claim in claims:
-            self._begin(claim)
+            self._begin_claim(claim)
         return len(claims)
 
-    def _judge(self, taken: int, full: bool, duration_s: float) -> None:
-        with self._changed:
-            samples, self._samples = self._samples, []
+    def _refresh_suspects(self) -> None:
+        """Ask whether there are suspects that nobody told of."""
+        try:
+            self._suspects = self._journal.count().suspects > 0
+        except exceptions.JournalUnavailable:
+            # It is asked again, and taking says that it is away.
+            pass
+
+    def _judge(self, taken: int, full: bool) -> None:
         before = self._policy.limit
         after = self._policy.observe(
-            model.Window(
-                limit=before,
-                taken=taken,
-                full=full,
-                samples=tuple(samples),
-                duration_s=duration_s,
-            )
+            self._recorder.close(limit=before, taken=taken, full=full)
         )
-        if after != before:
-            LOG.info('The limit is %d now; it was %d.', after, before)
-        if after == 0 and before > 0:
+        if after == before:
+            return
+        LOG.info(
+            'The limit of the %s lane is %d now; it was %d.',
+            self._lane.value,
+            after,
+            before,
+        )
+        if after == 0:
             LOG.error(
-                'The limit has become 0: no event will be taken until this '
-                'agent is restarted. Another policy than the configured one '
-                'recovers by itself.'
+                'The limit of the %s lane has become 0: none of its events '
+                'will be taken until this agent is restarted. Another policy '
+                'than the configured one recovers by itself.',
+                self._lane.value,
             )
 
 
@@ -147,42 +226,65 @@ class ContinuousDispatcher(Dispatcher):
     """Start an event as soon as there is room for it under the limit."""
 
     def _run(self) -> None:
-        window_start = self._clock.monotonic()
+        now = self._clock.monotonic()
+        judged_at = now + self._interval_s
+        asked_at = now - self._poll_s
         taken, full = 0, False
-        asked_at = window_start - POLL_S
         while True:
             with self._changed:
                 now = self._clock.monotonic()
-                room = self._gate.room(self._policy.limit)
-                due = self._hinted or now - asked_at >= POLL_S
                 if self._stopped:
                     return
-                judged_in_s = window_start + self._interval_s - now
-                if judged_in_s > 0 and not (room and due):
-                    self._clock.wait(
-                        self._changed,
-                        min(
-                            judged_in_s,
-                            max(0.001, asked_at + POLL_S - now)
-                            if room
-                            else judged_in_s,
-                        ),
-                    )
+                ready = self._may_take
+                room = self._gate.room(self._policy.limit) if ready else 0
+                polls = now - asked_at >= self._poll_s
+                held_s = self._on_probation_s if self._suspects else 0.0
+                due = room > 0 and not held_s and (self._hinted or polls)
+                if not due and now < judged_at:
+                    until = judged_at
+                    if held_s:
+                        until = min(until, now + held_s)
+                    elif not ready:
+                        until = min(until, now + self._poll_s)
+                    elif room:
+                        until = min(until, asked_at + self._poll_s)
+                    self._clock.wait(self._changed, max(0.001, until - now))
                     continue
-                if room and due:
+                if due:
                     # Before asking: what comes in meanwhile must be seen.
                     self._hinted = False
-            if room and due:
+            if due:
                 asked_at = now
-                begun = self._take(room)
+                begun = self._take_due(room, polls)
                 taken += begun
                 if begun == room:
                     full = True
+                if begun:
                     with self._changed:
                         self._hinted = True
-            if judged_in_s <= 0:
-                self._judge(taken, full, now - window_start)
-                window_start, taken, full = now, 0, False
+            if now >= judged_at:
+                self._judge(taken, full or self._holds_back())
+                judged_at, taken, full = now + self._interval_s, 0, False
+
+    def _take_due(self, room: int, polls: bool) -> int:
+        if polls and not self._suspects:
+            self._refresh_suspects()
+        if self._suspects and not self._on_probation_s:
+            begun = self._take_suspect()
+            if begun:
+                return begun
+        if self._suspects:
+            return 0
+        return self._take(room)
+
+    def _holds_back(self) -> bool:
+        """Say whether all slots are taken, and something waits for one."""
+        if self._gate.room(self._policy.limit):
+            return False
+        try:
+            return self._journal.count().waiting > 0
+        except exceptions.JournalUnavailable:
+            return False
 
 
 class IntervalDispatcher(Dispatcher):
@@ -191,18 +293,20 @@ class IntervalDispatcher(Dispatcher):
     def _run(self) -> None:
         tick = self._clock.monotonic() + self._interval_s
         while self._wait_until(tick):
-            started = self._clock.monotonic()
             limit = self._policy.limit
-            taken = self._take(limit) if self._gate.room(limit) else 0
+            taken = 0
+            if self._may_take and self._gate.room(limit):
+                self._recorder.begin()
+                self._refresh_suspects()
+                taken = self._take_suspect() if self._suspects else 0
+                taken = taken or self._take(limit)
             if taken:
                 with self._changed:
                     while self._gate.in_flight and not self._stopped:
                         self._clock.wait(self._changed, None)
                     if self._stopped:
                         return
-                self._judge(
-                    taken, taken == limit, self._clock.monotonic() - started
-                )
+                self._judge(taken, taken == limit)
             # Ticks that fell into the batch are let pass; the grid stays.
             now = self._clock.monotonic()
             missed = max(0.0, now - tick) // self._interval_s

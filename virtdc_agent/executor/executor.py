@@ -1,22 +1,33 @@
-"""Puts policy, gate, dispatcher, workers and watch together."""
+"""Puts lanes, workers, watch and lease together."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent import futures
-import dataclasses
+import contextlib
 import logging
+import random
 import threading
 
 from virtdc_agent.executor import dispatch
 from virtdc_agent.executor.gate import Gate
 from virtdc_agent.executor.gate import MAX_ABANDONED
+from virtdc_agent.executor.gate import MAX_PAUSED
 from virtdc_agent.executor.handlers import Handlers
+from virtdc_agent.executor.lease import Lease
 from virtdc_agent.executor.operation import RunningOperation
 from virtdc_agent.executor.operation import Withdrawal
+from virtdc_agent.executor.timing import Retries
+from virtdc_agent.executor.timing import Timing
 from virtdc_agent.executor.watch import Watch
+from virtdc_agent.executor.window import Recorder
 from virtdc_agent.executor.worker import Worker
 from virtdc_agent import interfaces
 from virtdc_agent import model
+from virtdc_agent import scheduling
+from virtdc_agent.scheduling import Lane
 
 LOG = logging.getLogger(__name__)
 
@@ -30,24 +41,84 @@ DISPATCHERS: dict[str, type[dispatch.Dispatcher]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """The executor's settings, all in seconds.
+class _Lane:
+    """A lane's slots: its gate, its dispatcher, and what its policy sees."""
 
-    :param interval_s: T1.
-    :param timeout_s: T2.
-    """
+    def __init__(
+        self,
+        lane: Lane,
+        *,
+        kind: type[dispatch.Dispatcher],
+        journal: interfaces.Journal,
+        policy: interfaces.Policy,
+        lease: Lease,
+        clock: interfaces.Clock,
+        interval_s: float,
+        begin: Callable[[model.Claim], None],
+    ) -> None:
+        # Of its own: a lane's slots are no news to the other.
+        self.changed = threading.Condition()
+        self._clock = clock
+        self.gate = Gate(self.changed, clock)
+        self.recorder = Recorder(self.gate, clock)
+        self.dispatcher = kind(
+            lane=lane,
+            journal=journal,
+            policy=policy,
+            gate=self.gate,
+            recorder=self.recorder,
+            lease=lease,
+            changed=self.changed,
+            clock=clock,
+            interval_s=interval_s,
+            begin=begin,
+        )
 
-    interval_s: float = 2.0
-    timeout_s: float = 60.0
-    lease_s: float = 60.0
-    progress_interval_s: float = 1.0
+    @property
+    def area(self) -> float:
+        """See ``worker.Slot``."""
+        return self.gate.area
+
+    def ended(self, operation: RunningOperation, signal: model.Signal) -> None:
+        """See ``worker.Slot``."""
+        self.recorder.end(operation, signal)
+
+    @contextlib.contextmanager
+    def paused(
+        self, operation: RunningOperation, signal: model.Signal
+    ) -> Iterator[None]:
+        """See ``worker.Slot``."""
+        self.recorder.end(operation, signal)
+        lent = self.gate.pause()
+        try:
+            yield
+        finally:
+            if lent:
+                self.gate.resume(
+                    lambda: self.dispatcher.limit, operation.deadline
+                )
+            self.recorder.add(operation)
+
+    def wait_idle(self, until: float) -> bool:
+        """Wait until nothing runs; say whether that is so in time."""
+        with self.changed:
+            while self.gate.in_flight or self.gate.paused:
+                remaining_s = until - self._clock.monotonic()
+                if remaining_s <= 0:
+                    return False
+                self._clock.wait(self.changed, remaining_s)
+            return True
 
 
 class Executor:
-    """Executes what the journal holds, as fast as the policy allows.
+    """Executes what the journal holds, as fast as the policies allow.
 
+    :param policies: one for each lane.
     :param discipline: ``continuous`` or ``interval``.
+    :param sweep: called after something was taken over from a dead agent:
+        removes what it left in the storage.
+    :param on_end: called when this agent has to end, since another one of
+        its name has begun.
     """
 
     def __init__(
@@ -55,58 +126,93 @@ class Executor:
         *,
         journal: interfaces.Journal,
         handlers: Handlers,
-        policy: interfaces.Policy,
+        policies: Mapping[Lane, interfaces.Policy],
         clock: interfaces.Clock,
         timing: Timing,
         discipline: str,
+        retries: Retries | None = None,
+        sweep: Callable[[], None] = lambda: None,
+        on_end: Callable[[], None] = lambda: None,
+        dice: Callable[[], float] = random.random,
     ) -> None:
         self._clock = clock
         self._timing = timing
-        self._changed = threading.Condition()
-        self._gate = Gate(self._changed)
+        self._sweep = sweep
+        self._on_end = on_end
         # Idle threads are used again; new ones are made only as needed.
         self._threads = futures.ThreadPoolExecutor(
-            max_workers=MAX_LIMIT + 2 * MAX_ABANDONED,
+            max_workers=MAX_LIMIT
+            + len(Lane) * (2 * MAX_ABANDONED + MAX_PAUSED),
             thread_name_prefix='worker',
         )
         self._worker = Worker(
             journal=journal,
             handlers=handlers,
             clock=clock,
-            timeout_s=timing.timeout_s,
+            retries=retries or Retries(),
+            dice=dice,
         )
         self._watch = Watch(
             journal=journal,
             clock=clock,
             give_up=self._give_up,
             progress_interval_s=timing.progress_interval_s,
-            lease_s=timing.lease_s,
         )
-        self._dispatcher = DISPATCHERS[discipline](
+        self._lease = Lease(
             journal=journal,
-            policy=policy,
-            gate=self._gate,
-            changed=self._changed,
             clock=clock,
-            interval_s=timing.interval_s,
-            begin=self._begin,
+            lease_s=timing.lease_s,
+            on_takeover=self._took_over,
+            on_lapse=self._lapsed,
+            on_end=self._ended_by_another,
         )
-        journal.subscribe(self._dispatcher.hint)
+        self._lanes = {
+            lane: _Lane(
+                lane,
+                kind=DISPATCHERS[discipline],
+                journal=journal,
+                policy=policies[lane],
+                lease=self._lease,
+                clock=clock,
+                interval_s=timing.interval_s,
+                begin=self._begin,
+            )
+            for lane in Lane
+        }
+        for name, lane in self._lanes.items():
+            journal.subscribe(lane.dispatcher.hint, name)
 
     @property
     def in_flight(self) -> int:
-        """How many operations run under the limit."""
-        return self._gate.in_flight
+        """How many operations run under the limits."""
+        return sum(lane.gate.in_flight for lane in self._lanes.values())
 
     @property
     def abandoned(self) -> int:
         """How many were given up while the storage is still at them."""
-        return self._gate.abandoned
+        return sum(lane.gate.abandoned for lane in self._lanes.values())
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether an operator wants no more events to be taken."""
+        return self._lease.is_draining
+
+    @property
+    def limits(self) -> Mapping[Lane, int]:
+        """How many may run at once now."""
+        return {
+            name: lane.dispatcher.limit for name, lane in self._lanes.items()
+        }
 
     def start(self) -> None:
-        """Start executing."""
+        """Join the journal's agents, and start executing.
+
+        :raises JournalUnavailable: it cannot be joined now.
+        """
+        self._lease.start()
         self._watch.start()
-        self._dispatcher.start()
+        for lane in self._lanes.values():
+            lane.dispatcher.start()
 
     def drain(self, timeout_s: float) -> bool:
         """Take no more, let finish what runs, put back what does not.
@@ -115,72 +221,78 @@ class Executor:
         :returns: whether everything has ended; if not, the storage does not
             let go of something, which is taken up again at the next start.
         """
-        self._dispatcher.stop()
+        for lane in self._lanes.values():
+            lane.dispatcher.stop()
         if not self._wait_idle(timeout_s):
             LOG.warning(
                 '%d operations are not finished after %g s; they are '
                 'interrupted and go back to waiting.',
-                self._gate.in_flight,
+                self.in_flight,
                 timeout_s,
             )
             self._watch.withdraw_all(Withdrawal.INTERRUPTED)
             self._wait_idle(LET_GO_S)
         self._worker.stop()
         self._watch.stop()
-        idle = not self._gate.in_flight and not self._gate.abandoned
+        self._lease.stop()
+        idle = not self.in_flight and not self.abandoned
         self._threads.shutdown(wait=idle, cancel_futures=True)
         return idle
 
     def _wait_idle(self, timeout_s: float) -> bool:
         until = self._clock.monotonic() + timeout_s
-        with self._changed:
-            while self._gate.in_flight:
-                remaining_s = until - self._clock.monotonic()
-                if remaining_s <= 0:
-                    return False
-                self._clock.wait(self._changed, remaining_s)
-            return True
+        idle = True
+        for lane in self._lanes.values():
+            idle &= lane.wait_idle(until)
+        return idle
 
     def _begin(self, claim: model.Claim) -> None:
+        lane = self._lanes[claim.lane]
+        lane.gate.enter()
         operation = RunningOperation(
             claim,
             clock=self._clock,
-            deadline=self._clock.monotonic() + self._timing.timeout_s,
-            in_flight=self._gate.enter(),
+            budget=self._timing.budget_of(
+                scheduling.kind_of(claim.event, claim.lane)
+            ),
+            lease=self._lease,
+            area=lane.gate.area,
         )
+        lane.recorder.add(operation)
         self._watch.add(operation)
-        self._threads.submit(self._run, operation)
+        self._threads.submit(self._run, operation, lane)
 
-    def _run(self, operation: RunningOperation) -> None:
+    def _run(self, operation: RunningOperation, lane: _Lane) -> None:
         try:
-            own, signal = self._worker.run(operation)
+            own = self._worker.run(operation, lane)
         except Exception:
             # Nothing below may fail so; if it does, the slot is not lost.
             LOG.exception('Unexpected error in a worker')
-            own, signal = operation.take_end(), model.Signal.IGNORED
+            own = operation.take_end()
+            lane.recorder.end(operation, model.Signal.IGNORED)
         self._watch.remove(operation)
         if own:
-            self._dispatcher.ended(self._sample(operation, signal))
-            self._gate.leave()
+            lane.gate.leave()
         else:
-            self._gate.let_go()
+            lane.gate.let_go()
 
     def _give_up(self, operation: RunningOperation) -> None:
         self._threads.submit(self._end_late, operation)
 
     def _end_late(self, operation: RunningOperation) -> None:
+        lane = self._lanes[operation.claim.lane]
         self._worker.give_up(operation)
-        self._dispatcher.ended(
-            self._sample(operation, model.Signal.OVERLOADED)
-        )
-        self._gate.abandon()
+        lane.recorder.end(operation, model.Signal.OVERLOADED)
+        lane.gate.abandon()
 
-    def _sample(
-        self, operation: RunningOperation, signal: model.Signal
-    ) -> model.Sample:
-        return model.Sample(
-            operation=operation.claim.event.operation,
-            signal=signal,
-            duration_s=self._clock.monotonic() - operation.started,
-            in_flight=operation.in_flight,
-        )
+    def _took_over(self, taken: model.Takeover) -> None:
+        self._sweep()
+        for lane in self._lanes.values():
+            lane.dispatcher.look_for_suspects()
+
+    def _lapsed(self) -> None:
+        self._watch.withdraw_all(Withdrawal.LEASE_LOST)
+
+    def _ended_by_another(self) -> None:
+        self._watch.withdraw_all(Withdrawal.LEASE_LOST)
+        self._on_end()

@@ -34,10 +34,14 @@ MAX_HOSTS = MAX_ENTRIES
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """An outcome, and what it says of the storage's load."""
+    """An outcome, and what it says of the storage's load.
+
+    :param is_retryable: the same may well succeed a little later.
+    """
 
     outcome: model.Outcome
     signal: model.Signal
+    is_retryable: bool = False
 
 
 class Handlers:
@@ -100,7 +104,10 @@ class Handlers:
         except exceptions.EventRejected as exc:
             return _failed(Reason.REJECTED, str(exc), model.Signal.IGNORED)
         except exceptions.BackendBusy as exc:
-            return _failed(Reason.BACKEND, str(exc), model.Signal.OVERLOADED)
+            return dataclasses.replace(
+                _failed(Reason.BACKEND, str(exc), model.Signal.OVERLOADED),
+                is_retryable=True,
+            )
         except exceptions.BackendError as exc:
             LOG.warning(
                 'Event %s (%s of volume %s) failed in the backend: %s',

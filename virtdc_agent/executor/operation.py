@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 import enum
 import threading
+from typing import Protocol
 
 from virtdc_agent import exceptions
+from virtdc_agent.executor.timing import Budget
 from virtdc_agent import interfaces
 from virtdc_agent import model
+from virtdc_agent import scheduling
 
 
 class Withdrawal(enum.Enum):
@@ -20,6 +23,14 @@ class Withdrawal(enum.Enum):
     LEASE_LOST = 'another agent has taken it'
 
 
+class Standing(Protocol):
+    """What an operation asks of its agent's lease."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether what the agent holds is surely its own."""
+
+
 class RunningOperation(interfaces.OperationContext):
     """What the backend, the worker and the watch share about one claim.
 
@@ -27,7 +38,8 @@ class RunningOperation(interfaces.OperationContext):
     whether the operation commits or is withdrawn, and who ends the event,
     the worker that finished it or the watch that gave it up.
 
-    :param deadline: on ``clock.monotonic()``'s scale.
+    :param budget: how long it may take.
+    :param area: of its gate, at its start.
     """
 
     def __init__(
@@ -35,22 +47,34 @@ class RunningOperation(interfaces.OperationContext):
         claim: model.Claim,
         *,
         clock: interfaces.Clock,
-        deadline: float,
-        in_flight: int = 1,
+        budget: Budget,
+        lease: Standing,
+        area: float = 0.0,
     ) -> None:
         self.claim = claim
-        self.deadline = deadline
+        self.budget = budget
+        self.kind = scheduling.kind_of(claim.event, claim.lane)
         self.started = clock.monotonic()
-        self.in_flight = in_flight
+        self.attempt_started = self.started
+        self.area = area
         self.abandoned = threading.Event()
         """Set once the journal knows that the watch has given it up."""
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lease = lease
+        self._changed = threading.Condition()
         self._withdrawal: Withdrawal | None = None
         self._committing = False
         self._end_taken = False
+        self._switching = False
         self._cancel: Callable[[], None] | None = None
         self._progress = model.Progress()
+        self._most_bytes = 0
+        self._moved: float | None = None
+
+    @property
+    def deadline(self) -> float:
+        """When its time is up, on ``clock.monotonic()``'s scale."""
+        return self.budget.deadline(self.started, self._moved)
 
     @property
     def event_id(self) -> str:
@@ -63,34 +87,41 @@ class RunningOperation(interfaces.OperationContext):
         return self.claim.attempt
 
     @property
+    def fence(self) -> int:
+        """See the interface."""
+        return self.claim.fence
+
+    @property
     def progress(self) -> model.Progress:
         """What was reported last."""
-        with self._lock:
+        with self._changed:
             return self._progress
 
     @property
     def withdrawal(self) -> Withdrawal | None:
         """Why it is not to go on, if so."""
-        with self._lock:
+        with self._changed:
             return self._withdrawal
 
     def check(self) -> None:
         """See the interface."""
         if self._clock.monotonic() >= self.deadline:
             self.withdraw(Withdrawal.TIMEOUT)
-        with self._lock:
+        if not self._lease.is_good:
+            self.withdraw(Withdrawal.LEASE_LOST)
+        with self._changed:
             self._raise_if_withdrawn()
 
     def begin_commit(self) -> None:
         """See the interface."""
         self.check()
-        with self._lock:
+        with self._changed:
             self._raise_if_withdrawn()
             self._committing = True
 
     def on_cancel(self, callback: Callable[[], None]) -> None:
         """See the interface."""
-        with self._lock:
+        with self._changed:
             self._cancel = callback
             withdrawn = self._withdrawal is not None
         if withdrawn:
@@ -106,8 +137,11 @@ class RunningOperation(interfaces.OperationContext):
         progress = model.Progress(
             bytes_done=bytes_done, bytes_total=bytes_total, phase=phase
         )
-        with self._lock:
+        with self._changed:
             self._progress = progress
+            if bytes_done is not None and bytes_done > self._most_bytes:
+                self._most_bytes = bytes_done
+                self._moved = self._clock.monotonic()
 
     def withdraw(self, withdrawal: Withdrawal) -> bool:
         """Ask the operation to stop, unless it has begun to commit.
@@ -116,20 +150,68 @@ class RunningOperation(interfaces.OperationContext):
 
         :returns: whether the operation is withdrawn now.
         """
-        with self._lock:
+        with self._changed:
             if self._committing:
                 return False
             if self._withdrawal is not None:
                 return True
             self._withdrawal = withdrawal
             callback = self._cancel
+            self._changed.notify_all()
         if callback is not None:
             callback()
         return True
 
+    def pause(self, seconds: float) -> bool:
+        """Wait before another attempt.
+
+        :returns: whether there is still a point in one.
+        """
+        until = self._clock.monotonic() + seconds
+        with self._changed:
+            while self._withdrawal is None:
+                remaining_s = until - self._clock.monotonic()
+                if remaining_s <= 0:
+                    return True
+                self._clock.wait(self._changed, remaining_s)
+            return False
+
+    def begin_switch(self) -> bool:
+        """Say whether another attempt may begin; then nobody else ends it.
+
+        To be followed by ``begin_again`` or ``end_switch``.
+        """
+        with self._changed:
+            if self._end_taken or self._withdrawal is not None:
+                return False
+            self._switching = True
+            return True
+
+    def end_switch(self) -> None:
+        """Go back to the attempt that was."""
+        with self._changed:
+            self._switching = False
+
+    def begin_again(self, claim: model.Claim, area: float) -> None:
+        """Be another attempt, of which nothing has happened yet.
+
+        The time goes on from the first start.
+        """
+        with self._changed:
+            self._switching = False
+            self.claim = claim
+            self.area = area
+            self.attempt_started = self._clock.monotonic()
+            self._committing = False
+            self._cancel = None
+            self._progress = model.Progress()
+            self._most_bytes = 0
+
     def take_end(self) -> bool:
         """Say whether the caller is the one who ends the event."""
-        with self._lock:
+        with self._changed:
+            if self._switching:
+                return False
             taken, self._end_taken = self._end_taken, True
             return not taken
 
@@ -153,6 +235,11 @@ class UndoContext(interfaces.OperationContext):
     def attempt(self) -> int:
         """See the interface."""
         return self._claim.attempt
+
+    @property
+    def fence(self) -> int:
+        """See the interface."""
+        return self._claim.fence
 
     def check(self) -> None:
         """Go on."""

@@ -1,10 +1,11 @@
-"""Looks after what runs: deadlines, progress, cancellation, leases."""
+"""Looks after what runs: deadlines, progress, cancellation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
 import logging
+import math
 import threading
 
 from virtdc_agent import exceptions
@@ -45,17 +46,15 @@ class Watch:
         clock: interfaces.Clock,
         give_up: Callable[[RunningOperation], None],
         progress_interval_s: float,
-        lease_s: float,
     ) -> None:
         self._journal = journal
         self._clock = clock
         self._give_up = give_up
         self._interval_s = progress_interval_s
-        self._renewal_s = lease_s / 3
         self._changed = threading.Condition()
         self._watched: dict[int, _Watched] = {}
         self._stopped = False
-        self._renewed_at = clock.monotonic()
+        self._wakes_at = math.inf
         self._thread = threading.Thread(
             target=self._run, name='watch', daemon=True
         )
@@ -74,15 +73,13 @@ class Watch:
     def add(self, operation: RunningOperation) -> None:
         """Look after an operation from now on."""
         with self._changed:
-            first = not self._watched
             self._watched[id(operation)] = _Watched(
                 operation=operation,
                 reported=operation.progress,
                 reported_at=operation.started,
             )
-            # All have the same time, so no later one is due before the
-            # first: the thread need not be told of it.
-            if first:
+            # To wake the thread for each would cost more than all it does.
+            if operation.deadline < self._wakes_at:
                 self._changed.notify_all()
 
     def remove(self, operation: RunningOperation) -> None:
@@ -101,7 +98,13 @@ class Watch:
         while True:
             with self._changed:
                 if not self._stopped:
-                    self._clock.wait(self._changed, self._next_s())
+                    wait_s = self._next_s()
+                    self._wakes_at = (
+                        math.inf
+                        if wait_s is None
+                        else self._clock.monotonic() + wait_s
+                    )
+                    self._clock.wait(self._changed, wait_s)
                 if self._stopped:
                     return
                 watched = list(self._watched.values())
@@ -143,10 +146,6 @@ class Watch:
         claims = [item.operation.claim for item in old]
         for claim in self._journal.get_cancelled(claims):
             running[claim.event.event_id].withdraw(Withdrawal.CANCELLED)
-        if now - self._renewed_at >= self._renewal_s:
-            self._renewed_at = now
-            for claim in self._journal.renew(claims):
-                running[claim.event.event_id].withdraw(Withdrawal.LEASE_LOST)
 
     def _expire(self, operation: RunningOperation) -> None:
         self.remove(operation)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import contextlib
 import logging
 import threading
+from typing import Protocol
 
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
@@ -14,6 +16,7 @@ from virtdc_agent.executor.handlers import Handlers
 from virtdc_agent.executor.operation import RunningOperation
 from virtdc_agent.executor.operation import UndoContext
 from virtdc_agent.executor.operation import Withdrawal
+from virtdc_agent.executor.timing import Retries
 from virtdc_agent import interfaces
 from virtdc_agent import model
 
@@ -23,12 +26,28 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 
 
+class Slot(Protocol):
+    """An operation's place under the limit."""
+
+    @property
+    def area(self) -> float:
+        """See ``Gate.area``."""
+
+    def ended(self, operation: RunningOperation, signal: model.Signal) -> None:
+        """Learn how the last attempt ended."""
+
+    def paused(
+        self, operation: RunningOperation, signal: model.Signal
+    ) -> contextlib.AbstractContextManager[None]:
+        """Learn how an attempt ended; lend the slot while the body runs."""
+
+
 class Worker:
     """The steps from a claim to a final state.
 
     Stateless but for the stop flag; safe from any thread.
 
-    :param timeout_s: T2, for what a failure says.
+    :param dice: returns random numbers from 0 to 1.
     """
 
     def __init__(
@@ -37,12 +56,14 @@ class Worker:
         journal: interfaces.Journal,
         handlers: Handlers,
         clock: interfaces.Clock,
-        timeout_s: float,
+        retries: Retries,
+        dice: Callable[[], float],
     ) -> None:
         self._journal = journal
         self._handlers = handlers
         self._clock = clock
-        self._timeout_s = timeout_s
+        self._retries = retries
+        self._dice = dice
         self._stopping = threading.Condition()
         self._stopped = False
 
@@ -56,34 +77,92 @@ class Worker:
             self._stopped = True
             self._stopping.notify_all()
 
-    def run(self, operation: RunningOperation) -> tuple[bool, model.Signal]:
-        """Execute, then settle, release or reopen.
+    def run(self, operation: RunningOperation, slot: Slot) -> bool:
+        """Execute, again if that may help; then settle, release or reopen.
 
-        :returns: whether the event was still this worker's to end, and what
-            the end says of the storage's load.
+        :param slot: told of every attempt, and asked for room for the next.
+        :returns: whether the event was still this worker's to end.
         """
-        ended: Ended | None
-        try:
-            ended = self._handlers.execute(operation.claim, operation)
-        except exceptions.OperationCancelled:
-            ended = None
+        retry = 0
+        while True:
+            ended = self._execute(operation)
+            if (
+                ended is None
+                or not ended.is_retryable
+                or retry >= self._retries.most
+            ):
+                break
+            retry += 1
+            if not self._begin_again(operation, slot, ended, retry):
+                if operation.withdrawal is not None:
+                    ended = None
+                break
         if not operation.take_end():
             self._reopen(operation, ended)
-            return False, model.Signal.OVERLOADED
+            return False
+        slot.ended(operation, self._end(operation, ended))
+        return True
+
+    def _execute(self, operation: RunningOperation) -> Ended | None:
+        try:
+            return self._handlers.execute(operation.claim, operation)
+        except exceptions.OperationCancelled:
+            return None
+
+    def _end(
+        self, operation: RunningOperation, ended: Ended | None
+    ) -> model.Signal:
+        """Write the end; return what it says of the storage's load."""
+        claim = operation.claim
         if ended is not None:
-            self._settle(operation.claim, ended.outcome)
-            return True, ended.signal
+            self._settle(claim, ended.outcome)
+            return ended.signal
         match operation.withdrawal:
             case Withdrawal.TIMEOUT:
-                self._settle(operation.claim, self._timed_out())
-                return True, model.Signal.OVERLOADED
+                self._settle(claim, self._timed_out(operation))
+                return model.Signal.OVERLOADED
             case Withdrawal.CANCELLED:
-                self._settle(operation.claim, _cancelled())
-            case Withdrawal.LEASE_LOST:
-                self._lost(operation.claim)
+                self._settle(claim, _cancelled())
             case _:
-                self._release(operation.claim)
-        return True, model.Signal.IGNORED
+                # Also if the lease was lost: unless another agent has it
+                # by now, it is still this one's to put back.
+                self._release(claim)
+        return model.Signal.IGNORED
+
+    def _begin_again(
+        self,
+        operation: RunningOperation,
+        slot: Slot,
+        ended: Ended,
+        retry: int,
+    ) -> bool:
+        """Pause, then begin another attempt; say whether it has begun.
+
+        If not, what the last one came to stands.
+        """
+        pause_s = self._retries.pause_s(retry, self._dice())
+        if self._clock.monotonic() + pause_s >= operation.deadline:
+            return False
+        LOG.debug(
+            'Event %s is tried again in %.1f s: %s',
+            operation.event_id,
+            pause_s,
+            ended.outcome.message,
+        )
+        with slot.paused(operation, ended.signal):
+            goes_on = operation.pause(pause_s)
+        if not goes_on or not operation.begin_switch():
+            return False
+        try:
+            claim = self._journal.retry(operation.claim)
+        except (exceptions.LeaseLost, exceptions.JournalUnavailable) as exc:
+            LOG.warning(
+                'Event %s is not tried again: %s', operation.event_id, exc
+            )
+            operation.end_switch()
+            return False
+        operation.begin_again(claim, slot.area)
+        return True
 
     def give_up(self, operation: RunningOperation) -> None:
         """End an event whose backend goes on beyond its deadline.
@@ -93,16 +172,15 @@ class Worker:
         """
         claim = operation.claim
         LOG.warning(
-            'Event %s (%s of volume %s) is not finished after %g s; its '
+            'Event %s (%s of volume %s) is not finished after %.0f s; its '
             'volume stays closed until the storage lets go of it.',
             claim.event.event_id,
             claim.event.operation,
             claim.event.volume_id,
-            self._timeout_s,
+            self._clock.monotonic() - operation.started,
         )
-        self._write(
-            claim, lambda: self._journal.fence_off(claim, self._timed_out())
-        )
+        outcome = self._timed_out(operation)
+        self._write(claim, lambda: self._journal.fence_off(claim, outcome))
         operation.abandoned.set()
 
     def _settle(self, claim: model.Claim, outcome: model.Outcome) -> None:
@@ -168,13 +246,14 @@ class Worker:
             claim.event.event_id,
         )
 
-    def _timed_out(self) -> model.Outcome:
+    def _timed_out(self, operation: RunningOperation) -> model.Outcome:
+        elapsed_s = self._clock.monotonic() - operation.started
         return model.Outcome(
             state=State.FAILED,
             reason=Reason.TIMEOUT,
             message=(
-                f'Not finished within {self._timeout_s:g} s. Nothing of it '
-                'is kept; try again when the storage is less busy.'
+                f'{operation.budget.explain(elapsed_s)} Nothing of it is '
+                'kept; try again when the storage is less busy.'
             ),
         )
 

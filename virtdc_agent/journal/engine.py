@@ -14,6 +14,14 @@ from sqlalchemy import event
 from virtdc_agent import exceptions
 
 BUSY_TIMEOUT_S = 10.0
+MAX_CONNECTIONS = 100
+"""More than threads that may ask at once: they do not wait for each other."""
+
+_SERVER_TIME = {
+    'postgresql': 'extract(epoch from clock_timestamp())',
+    'mysql': 'unix_timestamp(sysdate(6))',
+    'mariadb': 'unix_timestamp(sysdate(6))',
+}
 
 
 def make_engine(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Any:
@@ -25,10 +33,37 @@ def make_engine(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Any:
     :raises JournalUnavailable: the database cannot be opened.
     """
     with translated(url):
-        engine = engines.create_engine(url, max_retries=0)
-        if engine.dialect.name == 'sqlite':
+        if sa.make_url(url).get_backend_name() == 'sqlite':
+            engine = engines.create_engine(url, max_retries=0)
             _prepare_sqlite(engine, busy_timeout_s)
-        return engine
+            return engine
+        engine = engines.create_engine(
+            url,
+            max_retries=0,
+            max_pool_size=MAX_CONNECTIONS,
+            max_overflow=0,
+            connection_parameters=_parameters(url),
+            mysql_sql_mode='TRADITIONAL',
+        )
+        # Each statement sees what was committed before it. MySQL's default
+        # is what was committed before the transaction's first, which is
+        # before it got the lock that makes it the only writer.
+        return engine.execution_options(isolation_level='READ COMMITTED')
+
+
+def is_shared(engine: Any) -> bool:
+    """Say whether several agents may use a database."""
+    return engine.dialect.name in _SERVER_TIME
+
+
+def server_time(engine: Any) -> Any | None:
+    """Return an expression for the database's time, in seconds since 1970.
+
+    Several agents agree on no other. ``None``: the database has no clock but
+    the machine's.
+    """
+    expression = _SERVER_TIME.get(engine.dialect.name)
+    return None if expression is None else sa.literal_column(expression)
 
 
 @contextlib.contextmanager
@@ -60,6 +95,15 @@ def writing(connection: Any) -> Iterator[None]:
         if immediate:
             connection.exec_driver_sql('BEGIN IMMEDIATE')
         yield
+
+
+def _parameters(url: str) -> str:
+    """Return what is added to an address."""
+    made = sa.make_url(url)
+    if made.get_backend_name() in ('mysql', 'mariadb'):
+        # The default, utf8, has no characters beyond 16 bits there.
+        return '' if 'charset' in made.query else 'charset=utf8mb4'
+    return ''
 
 
 def _first_line(exc: Exception) -> str:

@@ -15,45 +15,44 @@ from collections import deque
 import threading
 from typing import Any, Generic, TypeVar
 
-T = TypeVar('T')
-R = TypeVar('R')
+C = TypeVar('C')
 
 MAX_TOGETHER = 256
 """Most changes in one transaction: it bounds what a failure repeats."""
 
 
-class Request(Generic[T]):
+class Request(Generic[C]):
     """One change, and what came of it."""
 
     __slots__ = ('change', 'done', 'error', 'result')
 
-    def __init__(self, change: Callable[[T], Any]) -> None:
+    def __init__(self, change: C) -> None:
         self.change = change
         self.done = threading.Event()
         self.result: Any = None
         self.error: Exception | None = None
 
 
-class GroupCommit(Generic[T]):
+class GroupCommit(Generic[C]):
     """Gathers changes. Safe from any thread.
 
-    :param commit: carries out requests in one transaction, in their order,
-        and fills in ``result`` or ``error`` of each. If it raises, nothing
-        was written, and all of them get that error.
+    :param commit: carries out requests in one transaction, and fills in
+        ``result`` or ``error`` of each. If it raises, nothing was written,
+        and all of them get that error.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Request[T]]], None]) -> None:
+    def __init__(self, commit: Callable[[Sequence[Request[C]]], None]) -> None:
         self._commit = commit
-        self._queue: deque[Request[T]] = deque()
+        self._queue: deque[Request[C]] = deque()
         self._leading = threading.Lock()
 
-    def run(self, change: Callable[[T], R]) -> R:
-        """Carry out a change; return when it is committed.
+    def run(self, change: C) -> Any:
+        """Carry out a change; return its result when it is committed.
 
         :raises Exception: what the change raised, which then wrote nothing,
             or why the transaction failed.
         """
-        request: Request[T] = Request(change)
+        request = Request(change)
         self._queue.append(request)
         # Who gets the lock leads, and may find that the leader before has
         # served it already.
@@ -62,11 +61,10 @@ class GroupCommit(Generic[T]):
                 self._lead()
         if request.error is not None:
             raise request.error
-        result: R = request.result
-        return result
+        return request.result
 
     def _lead(self) -> None:
-        together: list[Request[T]] = []
+        together: list[Request[C]] = []
         while self._queue and len(together) < MAX_TOGETHER:
             together.append(self._queue.popleft())
         try:

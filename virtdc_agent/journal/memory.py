@@ -2,51 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence
-import contextlib
+import functools
 import threading
-from typing import Any
 
-from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent.journal import engine as engines
-from virtdc_agent.journal.group_commit import Request
 from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import SqlJournal
-from virtdc_agent.journal.transaction import Transaction
+
+
+class MemoryStorage:
+    """What outlives a journal: one connection, used in turn."""
+
+    def __init__(self) -> None:
+        self.engine = engines.make_engine('sqlite://')
+        with self.engine.connect() as connection:
+            connection.connection.driver_connection.deserialize(_template())
+        self.turn = threading.RLock()
+
+
+@functools.cache
+def _template() -> bytes:
+    """Return an empty database; to copy one is faster than to make one."""
+    engine = engines.make_engine('sqlite://')
+    migrate.sync(engine)
+    with engine.connect() as connection:
+        content: bytes = connection.connection.driver_connection.serialize()
+    return content
 
 
 class MemoryJournal(SqlJournal):
     """All promises of the journal but durability.
 
-    Its database is one connection, which readers and writers take in turn.
+    :param storage: what an earlier life left, or another agent shares.
     """
 
     def __init__(
         self,
+        storage: MemoryStorage | None = None,
         *,
         agent: str = 'memory',
         clock: interfaces.Clock,
         lease_s: float = 60.0,
+        max_losses: int = 3,
     ) -> None:
-        engine = engines.make_engine('sqlite://')
-        migrate.sync(engine)
-        self._turn = threading.RLock()
-        super().__init__(engine, agent=agent, clock=clock, lease_s=lease_s)
-
-    def _commit(self, requests: Sequence[Request[Transaction]]) -> None:
-        with self._turn:
-            super()._commit(requests)
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[Any]:
-        if self._closed:
-            raise exceptions.JournalUnavailable('the journal is closed.')
-        with (
-            self._turn,
-            engines.translated(self._engine.url),
-            self._engine.connect() as connection,
-            connection.begin(),
-        ):
-            yield connection
+        self.storage = storage or MemoryStorage()
+        super().__init__(
+            self.storage.engine,
+            agent=agent,
+            clock=clock,
+            lease_s=lease_s,
+            max_losses=max_losses,
+            turn=self.storage.turn,
+        )

@@ -1,241 +1,449 @@
-"""One write transaction: what its changes share."""
+"""One write transaction: what its changes have in hand, and what they leave.
+
+A unit of work (Fowler, "Patterns of Enterprise Application Architecture").
+Changes read through it, and say what is to be written; all of it is written
+at the end, table by table, in as few statements as there are tables. That is
+what lets a hundred changes cost little more than one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
-import json
-from typing import Any
+import dataclasses
+import datetime
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from virtdc_agent.contract import codec
 from virtdc_agent.contract.events import Event
+from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
 from virtdc_agent import exceptions
+from virtdc_agent.journal.fairness import Shares
+from virtdc_agent.journal.row import Row
+from virtdc_agent.journal.row import Transitions
 from virtdc_agent.journal import rows
-from virtdc_agent.journal.tables import COUNTERS
+from virtdc_agent.journal import statements
 from virtdc_agent.journal.tables import EVENTS
+from virtdc_agent.journal.tables import FLOWS
 from virtdc_agent.journal.tables import QUEUE
+from virtdc_agent.journal.tables import TOTALS
 from virtdc_agent.journal.tables import TRANSITIONS
 from virtdc_agent.journal.tables import VOLUMES
 from virtdc_agent import model
+from virtdc_agent.scheduling import Lane
 
-_NEXT_ON = (
-    sa.select(sa.func.min(QUEUE.c.event))
-    .where(QUEUE.c.resource == sa.bindparam('on'))
-    .scalar_subquery()
-)
-_UNBLOCK = (
-    EVENTS.update()
-    .where(EVENTS.c.id == _NEXT_ON)
-    .values(blockers=EVENTS.c.blockers - 1)
-)
-_LEAVE = QUEUE.delete().where(
-    QUEUE.c.resource == sa.bindparam('on'), QUEUE.c.event == sa.bindparam('of')
-)
-_FIND = sa.select(EVENTS).where(EVENTS.c.event_id == sa.bindparam('wanted'))
-_VOLUME = sa.select(VOLUMES.c.body).where(
-    VOLUMES.c.volume_id == sa.bindparam('wanted')
-)
-_SAVE = (
-    EVENTS.update()
-    .where(EVENTS.c.id == sa.bindparam('row'))
-    .values(
-        latest=sa.bindparam('new_latest'),
-        state=sa.bindparam('new_state'),
-        attempt=sa.bindparam('new_attempt'),
-        fence=sa.bindparam('new_fence'),
-        holder=sa.bindparam('new_holder'),
-        lease_until=sa.bindparam('new_lease_until'),
-        is_closed=sa.bindparam('new_is_closed'),
-    )
-)
-_COUNT = (
-    COUNTERS.update()
-    .where(COUNTERS.c.name == sa.bindparam('counter'))
-    .values(value=sa.bindparam('to'))
-)
+T = TypeVar('T')
+
+_CHUNK = 500
+"""Most values in one question: SQLite takes 999 at least."""
+
+
+@dataclasses.dataclass(slots=True)
+class Totals:
+    """The row of ``totals``: see there."""
+
+    event: int
+    sequence: int
+    published: int
+    waiting: int
+    running: int
+    suspects: int
+    finished: int
+    volumes: int
+    provisioned_bytes: int
+    publisher: str | None
+    shares: str
+
+    def counts(self) -> model.Counts:
+        """Return what others may know."""
+        return model.Counts(
+            waiting=self.waiting,
+            running=self.running,
+            volumes=self.volumes,
+            provisioned_bytes=self.provisioned_bytes,
+            suspects=self.suspects,
+            finished=self.finished,
+            sequence=self.sequence,
+            published=self.published,
+        )
+
+
+TOTAL_COLUMNS = [TOTALS.c[field.name] for field in dataclasses.fields(Totals)]
+
+
+class Texts:
+    """What one agent remembers of texts in the journal."""
+
+    def __init__(self) -> None:
+        self.transitions = Transitions()
+        self.events = rows.Memory(rows.event_from)
 
 
 class Transaction:
-    """Reads and writes within one transaction.
+    """Reads and writes within one transaction, in two phases.
 
-    Counters and the history are held until ``flush``, which the journal
-    calls once, before it commits.
+    First rows of events are read and locked; then ``begin_writing`` locks
+    the totals, and with them the sequence, until the commit: from there on
+    this is the only writer. ``flush`` writes all.
+
+    :param is_now: an expression of the database's time, in seconds.
     """
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        *,
+        texts: Texts,
+        is_now: Any | None,
+        clock_now: Callable[[], datetime.datetime],
+    ) -> None:
         self.connection = connection
-        # Locks the row, and with it the sequence, on databases where
-        # several agents write.
-        self._counters = {
-            row.name: row.value
-            for row in connection.execute(
-                sa.select(COUNTERS).with_for_update()
-            )
-        }
-        self._before = dict(self._counters)
+        self.texts = texts
+        self.woken: set[Lane] = set()
+        """Lanes in which something may begin that could not before."""
+        self.candidates_wanted: dict[tuple[Lane, bool], int] = {}
+        self._is_now = is_now
+        self._clock_now = clock_now
+        self._rows: dict[str, Row] = {}
+        self._asked: set[str] = set()
+        self._changed: dict[int, Row] = {}
+        self._new: list[dict[str, object]] = []
+        self._new_events: dict[int, Event] = {}
+        self._occupied: dict[str, int] = {}
+        self._joined: list[dict[str, object]] = []
+        self._left: list[dict[str, object]] = []
+        self._opened: set[str] = set()
+        self._flows: dict[str, int | None] = {}
+        self._moved: dict[str, tuple[str, int]] = {}
+        self._volumes: dict[str, model.VolumeChange] = {}
         self._history: list[dict[str, object]] = []
+        self.shares: Shares | None = None
+        self.totals: Totals
 
-    def counter(self, name: str) -> int:
-        """Return a counter's value."""
-        value: int = self._counters[name]
-        return value
+    # Phase one.
 
-    def add(self, name: str, amount: int) -> int:
-        """Add to a counter; return its new value."""
-        self._counters[name] += amount
-        return self.counter(name)
+    def load(self, event_ids: Collection[str]) -> None:
+        """Read and lock the rows of events, of those there are."""
+        self._asked.update(event_ids)
+        for found in self.select(statements.LOAD, event_ids):
+            self.adopt(found)
 
-    def flush(self) -> None:
-        """Write what was held."""
-        if self._history:
-            self.connection.execute(TRANSITIONS.insert(), self._history)
-        changed = [
-            {'counter': name, 'to': value}
-            for name, value in self._counters.items()
-            if value != self._before[name]
-        ]
-        if changed:
-            self.connection.execute(_COUNT, changed)
+    def adopt(self, found: Any) -> Row:
+        """Return the one row that stands for what was found."""
+        return self._rows.setdefault(found.event_id, Row.from_database(found))
 
-    def find(self, event_id: str) -> Any | None:
-        """Return an event's row, if there is one."""
-        return self.connection.execute(_FIND, {'wanted': event_id}).first()
+    def select(
+        self, statement: Any, wanted: Iterable[object]
+    ) -> Iterator[Any]:
+        """Yield what a statement finds, for any number of values."""
+        for chunk in chunks(wanted):
+            yield from self.connection.execute(statement, {'wanted': chunk})
 
-    def held(self, claim: model.Claim) -> Any:
+    # Between the phases.
+
+    def begin_writing(
+        self, resources: Collection[str], flows: Collection[str]
+    ) -> None:
+        """Lock the totals; read what appending needs to know."""
+        self._read_totals()
+        self._occupied.update(dict.fromkeys(resources, 0))
+        for resource, count in self.select(statements.OCCUPIED, resources):
+            self._occupied[resource] = count
+        self._flows.update(dict.fromkeys(flows))
+        for flow, finish in self.select(statements.FLOW_ENDS, flows):
+            self._flows[flow] = finish
+
+    # Phase two.
+
+    @property
+    def now(self) -> datetime.datetime:
+        """The time: the same for all of the transaction."""
+        return self._now
+
+    @property
+    def seconds(self) -> float:
+        """The time in seconds since 1970."""
+        return self._seconds
+
+    def row(self, event_id: str) -> Row | None:
+        """Return the row of an event that was loaded, if there is one."""
+        if event_id not in self._asked and event_id not in self._rows:
+            raise LookupError(f'event {event_id} was not loaded')
+        return self._rows.get(event_id)
+
+    def held(self, claim: model.Claim) -> Row:
         """Return the row of a running event that this claim holds.
 
         :raises LeaseLost: it does not, or the event does not run.
         """
-        row = self.find(claim.event.event_id)
+        row = self.row(claim.event.event_id)
         if row is None or row.fence != claim.fence or row.state != 'running':
             raise exceptions.LeaseLost(
                 f'Event {claim.event.event_id} is not held by this claim.'
             )
         return row
 
-    def volume(self, volume_id: str) -> Volume | None:
-        """Return a volume, if there is one."""
-        body = self.connection.execute(_VOLUME, {'wanted': volume_id}).scalar()
-        return None if body is None else rows.volume_from(body)
+    def latest(self, row: Row) -> Transition:
+        """Return an event's latest transition."""
+        return self.texts.transitions.read(row.latest)
 
-    def note(self, transition: Transition) -> str:
-        """Add a transition to the history; return its text."""
-        body = json.dumps(codec.encode(transition))
-        self._history.append({'sequence': transition.sequence, 'body': body})
-        return body
+    def get_events(self, found: Collection[Row]) -> Mapping[int, Event]:
+        """Return the events of rows, by id."""
+        stored = [row.id for row in found if row.id not in self._new_events]
+        return {
+            id_: self.texts.events.get(content)
+            for id_, content in self.select(statements.CONTENTS, stored)
+        } | self._new_events
 
-    def save(
-        self,
-        row: Any,
-        transition: Transition,
-        *,
-        fence: int,
-        holder: str | None = None,
-        lease_until: float | None = None,
-        is_closed: bool = False,
+    def get_event(self, row: Row) -> Event:
+        """Return the event of a row."""
+        return self.get_events([row])[row.id]
+
+    def next_sequence(self) -> int:
+        """Return the next place in the history."""
+        self.totals.sequence += 1
+        return self.totals.sequence
+
+    def transit(self, row: Row, transition: Transition) -> None:
+        """Make a transition the latest of an event, and count states.
+
+        Other attributes of the row may be changed before or after.
+        """
+        self._count(row, -1)
+        row.latest = self._note(row.id, transition)
+        row.state = transition.state.value
+        row.attempt = transition.attempt
+        if transition.state.is_final:
+            row.ended = self.seconds
+        row.is_suspect = transition.state is State.WAITING and row.losses > 0
+        if transition.state is State.WAITING:
+            self.woken.add(Lane(row.lane))
+        self._count(row, 1)
+        self._changed[row.id] = row
+
+    def touch(self, row: Row) -> None:
+        """Have a row written that was changed without a transition."""
+        self._changed[row.id] = row
+
+    def insert(
+        self, row: Row, content: str, latest: Transition, event: Event
     ) -> None:
-        """Make ``transition`` the latest of an event, and count states."""
-        body = self.note(transition)
-        for name, sign in ((row.state, -1), (transition.state.value, 1)):
-            if name in ('waiting', 'running'):
-                self.add(name, sign)
-        self.connection.execute(
-            _SAVE,
-            {
-                'row': row.id,
-                'new_latest': body,
-                'new_state': transition.state.value,
-                'new_attempt': transition.attempt,
-                'new_fence': fence,
-                'new_holder': holder,
-                'new_lease_until': lease_until,
-                'new_is_closed': is_closed,
-            },
+        """Write a new event at the end of its queues."""
+        row.latest = self._note(row.id, latest)
+        self._rows[row.event_id] = row
+        self._count(row, 1)
+        resources = set(event.resources)
+        blockers = sum(self._occupied[one] > 0 for one in resources)
+        if not blockers:
+            self.woken.add(Lane(row.lane))
+        self._new.append(
+            {**row.columns(), 'content': content, 'blockers': blockers}
         )
-
-    def leave_queue(self, row: Any, resources: Sequence[str]) -> None:
-        """Let go of an event's resources, and unblock who is next."""
+        self._new_events[row.id] = event
+        self.texts.events.put(content, event)
         for resource in resources:
-            first = self.connection.execute(
-                sa.select(sa.func.min(QUEUE.c.event)).where(
-                    QUEUE.c.resource == resource
-                )
-            ).scalar()
-            self.connection.execute(_LEAVE, {'on': resource, 'of': row.id})
-            # One that was cancelled in the middle held nobody up alone.
-            if first == row.id:
-                self.connection.execute(_UNBLOCK, {'on': resource})
+            self._occupied[resource] += 1
+            self._joined.append({'resource': resource, 'event': row.id})
+
+    def leave(self, row: Row, resources: Iterable[str]) -> None:
+        """Let go of the resources of an event that was first on all."""
+        for resource in resources:
+            self._left.append({'on': resource, 'of': row.id})
+            self._opened.add(resource)
+
+    def withdraw(self, row: Row, resources: Iterable[str]) -> None:
+        """Let go of the resources of an event that may be anywhere."""
+        # Two who go in one transaction were both there at its beginning.
+        first = dict(self.select(statements.FIRST, resources))
+        for resource in resources:
+            self._left.append({'on': resource, 'of': row.id})
+            # One that was in the middle held nobody up alone.
+            if first.get(resource, self._first_new(resource)) == row.id:
+                self._opened.add(resource)
+
+    def flow_end(self, flow: str) -> int:
+        """Return a flow's end; 0 if it has none."""
+        return self._flows[flow] or 0
+
+    def move_flow(self, flow: str, share: str, finish: int) -> None:
+        """Set a flow's end."""
+        self._moved[flow] = (share, finish)
+        if self._flows[flow] is not None:
+            self._flows[flow] = finish
+
+    def get_volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
+        """Return those volumes that there are, by id."""
+        return {
+            volume_id: rows.volume_from(body)
+            for volume_id, body in self.select(
+                statements.VOLUME_BODIES, volume_ids
+            )
+        }
 
     def change_volume(self, change: model.VolumeChange | None) -> None:
         """Write what an operation made of its volume."""
         match change:
             case model.PutVolume(volume=volume):
-                self._remove_volume(volume.volume_id)
-                self.connection.execute(
-                    VOLUMES.insert(),
-                    {
-                        'volume_id': volume.volume_id,
-                        'size_bytes': volume.size_bytes,
-                        'body': json.dumps(codec.encode(volume)),
-                    },
-                )
-                self.add('volumes', 1)
-                self.add('provisioned_bytes', volume.size_bytes)
+                self._volumes[volume.volume_id] = change
             case model.RemoveVolume(volume_id=volume_id):
-                self._remove_volume(volume_id)
+                self._volumes[volume_id] = change
             case None:
                 pass
 
-    def insert_event(
-        self, event: Event, content: str, latest: Transition
-    ) -> None:
-        """Write a new event at the end of its queues."""
-        resources = sorted(set(event.resources))
-        blockers = sum(
-            self.connection.execute(
-                sa.select(sa.literal(1))
-                .where(QUEUE.c.resource == resource)
-                .limit(1)
-            ).first()
-            is not None
-            for resource in resources
-        )
-        body = self.note(latest)
-        self.add('waiting', 1)
-        row_id = self.connection.execute(
-            EVENTS.insert(),
-            {
-                'event_id': event.event_id,
-                'content': content,
-                'latest': body,
-                'state': latest.state.value,
-                'blockers': blockers,
-                'attempt': 0,
-                'fence': 0,
-                'cancel_requested': False,
-                'is_closed': False,
-            },
-        ).inserted_primary_key[0]
-        self.connection.execute(
-            QUEUE.insert(),
-            [
-                {'resource': resource, 'event': row_id}
-                for resource in resources
-            ],
-        )
+    @property
+    def has_history(self) -> bool:
+        """Whether there is something to tell."""
+        return bool(self._history)
 
-    def _remove_volume(self, volume_id: str) -> None:
-        size = self.connection.execute(
-            sa.select(VOLUMES.c.size_bytes).where(
-                VOLUMES.c.volume_id == volume_id
+    def flush(self) -> None:
+        """Write everything."""
+        self._run(EVENTS.insert(), self._new)
+        self._run(
+            statements.UPDATE,
+            [row.changes() for row in self._changed.values()],
+        )
+        self._run(TRANSITIONS.insert(), self._history)
+        self._run(QUEUE.insert(), self._joined)
+        self._flush_leaving()
+        self._flush_flows()
+        self._flush_volumes()
+        if self.shares is not None:
+            self.totals.shares = self.shares.to_text()
+        if self.totals != self._totals_before:
+            values = {
+                f'new_{field.name}': getattr(self.totals, field.name)
+                for field in dataclasses.fields(Totals)
+            }
+            self.connection.execute(statements.KEEP_TOTALS, values)
+
+    def open_shares(self) -> Shares:
+        """Return the virtual times, to be changed in place."""
+        if self.shares is None:
+            self.shares = Shares(self.totals.shares)
+        return self.shares
+
+    def _read_totals(self) -> None:
+        columns: list[Any] = list(TOTAL_COLUMNS)
+        if self._is_now is not None:
+            columns.append(self._is_now)
+        # Locks the row, and with it the sequence.
+        found = self.connection.execute(
+            sa.select(*columns).with_for_update()
+        ).one()
+        self.totals = Totals(*found[: len(TOTAL_COLUMNS)])
+        self._now = (
+            self._clock_now()
+            if self._is_now is None
+            else datetime.datetime.fromtimestamp(
+                float(found[-1]), datetime.UTC
             )
-        ).scalar()
-        if size is not None:
-            self.connection.execute(
-                VOLUMES.delete().where(VOLUMES.c.volume_id == volume_id)
-            )
-            self.add('volumes', -1)
-            self.add('provisioned_bytes', -size)
+        )
+        self._seconds = self._now.timestamp()
+        self._totals_before = dataclasses.replace(self.totals)
+
+    def _first_new(self, resource: str) -> object:
+        for one in self._joined:
+            if one['resource'] == resource:
+                return one['event']
+        return None
+
+    def _note(self, row_id: int, transition: Transition) -> str:
+        text = self.texts.transitions.write(transition)
+        self._history.append(
+            {
+                'sequence': transition.sequence,
+                'event': row_id,
+                'occurred': self.seconds,
+                'body': text,
+            }
+        )
+        return text
+
+    def _count(self, row: Row, sign: int) -> None:
+        match row.state:
+            case 'waiting':
+                self.totals.waiting += sign
+                self.totals.suspects += sign * row.is_suspect
+            case 'running':
+                self.totals.running += sign
+            case _:
+                self.totals.finished += sign
+
+    def _flush_leaving(self) -> None:
+        if not self._left:
+            return
+        self._run(statements.LEAVE, self._left)
+        nexts = [
+            {'row': event}
+            for _, event in self.select(statements.FIRST, self._opened)
+        ]
+        self._run(statements.UNBLOCK, nexts)
+        if nexts:
+            # To ask of which lane they are costs more than to look.
+            self.woken.update(Lane)
+
+    def _flush_flows(self) -> None:
+        fresh, moved = [], []
+        for flow, (share, finish) in self._moved.items():
+            if self._flows[flow] is None:
+                fresh.append({'flow': flow, 'share': share, 'finish': finish})
+            else:
+                moved.append({'of': flow, 'to': finish})
+        self._run(FLOWS.insert(), fresh)
+        self._run(statements.MOVE_FLOW, moved)
+
+    def _flush_volumes(self) -> None:
+        if not self._volumes:
+            return
+        sizes = dict(self.select(statements.VOLUME_SIZES, self._volumes))
+        fresh, changed, gone = [], [], []
+        for volume_id, change in self._volumes.items():
+            if volume_id in sizes:
+                self.totals.volumes -= 1
+                self.totals.provisioned_bytes -= sizes[volume_id]
+            if not isinstance(change, model.PutVolume):
+                gone.append({'of': volume_id})
+                continue
+            volume = change.volume
+            self.totals.volumes += 1
+            self.totals.provisioned_bytes += volume.size_bytes
+            body = rows.volume_text(volume)
+            if volume_id in sizes:
+                changed.append(
+                    {
+                        'of': volume_id,
+                        'new_size_bytes': volume.size_bytes,
+                        'new_body': body,
+                    }
+                )
+            else:
+                fresh.append(
+                    {
+                        'volume_id': volume_id,
+                        'size_bytes': volume.size_bytes,
+                        'body': body,
+                    }
+                )
+        self._run(VOLUMES.insert(), fresh)
+        self._run(statements.CHANGE_VOLUME, changed)
+        self._run(statements.DROP_VOLUME, gone)
+
+    def _run(
+        self, statement: Any, values: Sequence[Mapping[str, object]]
+    ) -> None:
+        if values:
+            self.connection.execute(statement, values)
+
+
+def chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    """Yield values in lists that a statement takes."""
+    every = list(values)
+    for start in range(0, len(every), _CHUNK):
+        yield every[start : start + _CHUNK]

@@ -12,7 +12,7 @@ class FixedPolicy(interfaces.Policy):
     :param limit: N, at least 1.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, ceiling: int = 1000) -> None:
         self._limit = limit
 
     @property

@@ -19,7 +19,7 @@ class ShrinkPolicy(interfaces.Policy):
 
     may_starve = True
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, ceiling: int = 1000) -> None:
         self._limit = limit
 
     @property

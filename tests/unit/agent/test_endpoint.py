@@ -21,6 +21,7 @@ from virtdc_agent.exporters.memory import MemoryExporter
 from virtdc_agent.intake import Intake
 from virtdc_agent.journal.memory import MemoryJournal
 from virtdc_agent import model
+from virtdc_agent.scheduling import Lane
 
 GIB = builders.GIB
 
@@ -28,6 +29,7 @@ GIB = builders.GIB
 class EndpointCase(unittest.TestCase):
     def setUp(self) -> None:
         self.journal = MemoryJournal(agent='a', clock=FakeClock())
+        self.journal.join()
         self.backend = MemoryBackend()
         self.endpoint = AgentEndpoint(
             agent='a',
@@ -52,7 +54,7 @@ class EndpointCase(unittest.TestCase):
 
     def make_volume(self, volume_id: str, *hosts: str) -> None:
         self.journal.append(builders.create(volume_id))
-        (claim,) = self.journal.claim(1)
+        (claim,) = self.journal.claim(Lane.QUICK, 1)
         volume = builders.volume(volume_id, attached_to=hosts)
         self.journal.settle(
             claim,

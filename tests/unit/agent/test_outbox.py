@@ -14,6 +14,7 @@ from virtdc_agent import exceptions
 from virtdc_agent.journal.memory import MemoryJournal
 from virtdc_agent import model
 from virtdc_agent.outbox import Outbox
+from virtdc_agent.scheduling import Lane
 
 WAIT_S = 10.0
 
@@ -45,6 +46,7 @@ class TestOutbox(unittest.TestCase):
     def setUp(self) -> None:
         self.clock = FakeClock()
         self.journal = MemoryJournal(agent='a', clock=self.clock)
+        self.journal.join()
         self.bus = Bus()
 
     def start(self, batch: int = 3) -> Outbox:
@@ -73,7 +75,7 @@ class TestOutbox(unittest.TestCase):
         self.bus.await_that(lambda: len(self.bus.sent) == 10)
         outbox.stop()
         self.assertEqual(list(range(1, 11)), self.sequences())
-        self.assertEqual(10, self.journal.get_published())
+        self.assertEqual(10, self.journal.count().published)
 
     def test_sends_what_comes_later_at_once(self) -> None:
         self.start()
@@ -85,7 +87,7 @@ class TestOutbox(unittest.TestCase):
         self.journal.append(builders.create('v'))
         self.start()
         self.bus.await_that(lambda: self.bus.refusals == 1)
-        self.assertEqual(0, self.journal.get_published())
+        self.assertEqual(0, self.journal.count().published)
         deadline = time.monotonic() + WAIT_S
         while self.bus.refusals < 3 and time.monotonic() < deadline:
             self.clock.advance(1.0)
@@ -118,9 +120,9 @@ class TestOutbox(unittest.TestCase):
         self.start()
         self.bus.await_that(lambda: self.bus.refusals == 1)
         deadline = time.monotonic() + WAIT_S
-        while self.journal.get_published() < 2:
+        while self.journal.count().published < 2:
             self.assertLess(time.monotonic(), deadline)
-        self.assertEqual(2, self.journal.get_published())
+        self.assertEqual(2, self.journal.count().published)
 
     def test_begins_where_the_last_one_ended(self) -> None:
         self.journal.append(builders.create('v'))
@@ -133,7 +135,7 @@ class TestOutbox(unittest.TestCase):
     def test_announces_what_the_platform_began(self) -> None:
         event = builders.create('v', origin=events.Origin.PLATFORM)
         self.journal.append(event)
-        (claim,) = self.journal.claim(1)
+        (claim,) = self.journal.claim(Lane.QUICK, 1)
         self.journal.settle(claim, model.Outcome(state=State.SUCCESS))
         self.start()
         self.bus.await_that(lambda: len(self.bus.sent) == 4)

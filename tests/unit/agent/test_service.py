@@ -15,6 +15,7 @@ from virtdc_agent.clock import SystemClock
 from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
 from virtdc_agent import opts
+from virtdc_agent.scheduling import Lane
 from virtdc_agent import service
 
 WAIT_S = 10.0
@@ -126,6 +127,13 @@ class TestRefusals(ServiceCase):
             ('timeout_s', 0),
             ('timeout_s', 1e9),
             ('dispatch', 'sometimes'),
+            ('operation_timeouts', 'create:soon'),
+            ('operation_timeouts', 'paint:5'),
+            ('extendable', 'create,paint'),
+            ('batch_size', 257),
+            ('copy_batch_size', 257),
+            ('lease_s', 0),
+            ('retries', -1),
         ):
             with self.subTest(f'{option} = {value}'):
                 conf = self.configure(executor={option: value})
@@ -137,11 +145,12 @@ class TestLife(ServiceCase):
     def test_starts_recovers_and_stops(self) -> None:
         conf = self.configure()
         service.sync_journal(conf)
-        self.assertEqual('0001', service.journal_version(conf))
+        self.assertEqual('0002', service.journal_version(conf))
         journal = service.open_journal(conf, SystemClock())
         interrupted = builders.create('v')
+        journal.join()
         journal.append(interrupted)
-        journal.claim(1)
+        journal.claim(Lane.QUICK, 1)
         journal.close()
         agent = self.start(conf)
         reader = service.open_journal(conf, SystemClock())

@@ -70,12 +70,12 @@ class TestEveryCallFails(base.TestCase):
                 self.assertEqual(
                     descriptors, len(os.listdir('/proc/self/fd')), where
                 )
-                backend.sweep()
+                backend.sweep(tuple)
                 act.operate(backend, FakeContext('struck', 2))
                 self.assertEqual(
                     act.after,
                     tuple(facts.size_bytes for facts in backend.scan()),
                     where,
                 )
-                self.assertEqual([], list(backend.sweep()), where)
+                self.assertEqual([], list(backend.sweep(tuple)), where)
             self.assertLess(5, steps, act.name)

@@ -64,7 +64,7 @@ class TestMemoryBackend(base.TestCase):
         context.cancel()
         with self.assertRaises(exceptions.OperationCancelled):
             held.result(10)
-        self.assertEqual([], list(self.backend.sweep()))
+        self.assertEqual([], list(self.backend.sweep(tuple)))
 
     def test_a_committed_one_cannot(self) -> None:
         gate = self.backend.faults.hold(Target(step=Step.COMMITTED))
@@ -94,7 +94,7 @@ class TestMemoryBackend(base.TestCase):
         with self.assertRaises(Crash):
             self.create('one', FakeContext())
         survivor = MemoryBackend(self.backend.storage)
-        self.assertEqual(['one'], list(survivor.sweep()))
+        self.assertEqual(['one'], list(survivor.sweep(tuple)))
         self.assertIsNone(survivor.find('one'))
 
     def test_sees_two_operations_on_one_volume(self) -> None:
@@ -136,4 +136,4 @@ class TestMemoryBackend(base.TestCase):
             backend.create('two', thick, FakeContext())
         with self.assertRaises(exceptions.BackendUnavailable):
             backend.extend('one', 1600, FakeContext())
-        self.assertEqual([], list(backend.sweep()))
+        self.assertEqual([], list(backend.sweep(tuple)))

@@ -47,9 +47,9 @@ class TestManage(ProgramCase):
         for _ in range(2):
             done = self.run_program('manage', 'db', 'sync')
             self.assertEqual((0, ''), (done.returncode, done.stderr))
-            self.assertIn('0001', done.stdout)
+            self.assertIn('0002', done.stdout)
         done = self.run_program('manage', 'db', 'version')
-        self.assertEqual('0001\n', done.stdout)
+        self.assertEqual('0002\n', done.stdout)
 
     def test_a_folder_that_is_not_there(self) -> None:
         self.write('[database]\nconnection = sqlite:////nowhere/journal\n')

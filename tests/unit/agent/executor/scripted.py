@@ -106,7 +106,7 @@ class ScriptedBackend(interfaces.Backend):
     def start(self) -> None:
         """See the interface."""
 
-    def sweep(self) -> Sequence[str]:
+    def sweep(self, held) -> Sequence[str]:
         """See the interface."""
         return ()
 

@@ -15,21 +15,23 @@ from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
 from virtdc_agent.executor.executor import Executor
-from virtdc_agent.executor.executor import Timing
 from virtdc_agent.executor.handlers import Handlers
 from virtdc_agent.executor.room import Room
+from virtdc_agent.executor.timing import Retries
+from virtdc_agent.executor.timing import Timing
 from virtdc_agent.exporters.memory import MemoryExporter
 from virtdc_agent import interfaces
 from virtdc_agent.journal.memory import MemoryJournal
 from virtdc_agent.policies.fixed import FixedPolicy
 from virtdc_agent.policies.shrink import ShrinkPolicy
+from virtdc_agent.scheduling import Lane
 
 GIB = builders.GIB
 
 
 class ExecutorCase(unittest.TestCase):
     discipline = 'continuous'
-    timing = Timing(interval_s=2.0, timeout_s=60.0, lease_s=60.0)
+    timing = Timing(interval_s=2.0, timeout_s=60.0, lease_s=6000.0)
 
     def setUp(self) -> None:
         super().setUp()
@@ -38,12 +40,15 @@ class ExecutorCase(unittest.TestCase):
         self.backend = ScriptedBackend()
         self.exporter = MemoryExporter()
         self.policy: interfaces.Policy = FixedPolicy(10)
+        self.copy_policy: interfaces.Policy = FixedPolicy(2)
+        self.retries = Retries(most=0)
+        self.ended = threading.Event()
         self.changed = threading.Condition()
         self.journal.subscribe(self.notify)
         self.executor: Executor | None = None
 
     def make_journal(self) -> interfaces.Journal:
-        return MemoryJournal(agent='agent', clock=self.clock, lease_s=60.0)
+        return MemoryJournal(agent='agent', clock=self.clock, lease_s=6000.0)
 
     def notify(self) -> None:
         with self.changed:
@@ -58,20 +63,31 @@ class ExecutorCase(unittest.TestCase):
                 room=Room(self.backend.space, self.journal.count),
                 clock=self.clock,
             ),
-            policy=self.policy,
+            policies={Lane.QUICK: self.policy, Lane.COPY: self.copy_policy},
             clock=self.clock,
             timing=self.timing,
             discipline=self.discipline,
+            retries=self.retries,
+            dice=lambda: 1.0,
+            on_end=self.ended.set,
         )
         executor.start()
         self.addCleanup(self.stop)
         return executor
 
     def stop(self) -> None:
+        self.backend.hold_all = False
+        self.backend.hold.clear()
         for volume_id in self.backend.held_now():
             self.backend.held(volume_id).finish()
-        if self.executor is not None:
-            self.executor.drain(WAIT_S)
+        if self.executor is None:
+            return
+        # What still waits for a time must see it come.
+        drain = threading.Thread(target=self.executor.drain, args=(WAIT_S,))
+        drain.start()
+        while drain.is_alive():
+            self.clock.advance(0.01)
+            drain.join(0.005)
 
     def submit(self, *submitted: events.Event) -> None:
         for event in submitted:
@@ -99,10 +115,30 @@ class ExecutorCase(unittest.TestCase):
                 self.fail('it did not become so')
             threading.Event().wait(0.001)
 
+    def tick_until(self, is_so, step_s: float = 0.25) -> None:
+        """Let time pass until something is so."""
+
+        def tick() -> bool:
+            self.clock.advance(step_s)
+            return is_so()
+
+        self.until(tick)
+
     def advance(self, seconds: float) -> None:
         """Let time pass, once those that wait for it are there."""
-        self.until(lambda: self.clock.waiters > 0)
+        self.until(lambda: self.clock.waiters >= self.sleepers())
         self.clock.advance(seconds)
+
+    def sleepers(self) -> int:
+        """Return how many threads wait for a time when nothing happens.
+
+        The lease and a dispatcher for each lane; and the watch while there
+        is something to watch, when a batch's dispatcher waits for its end.
+        """
+        if self.executor is None:
+            return 1
+        watched = self.executor.in_flight > 0
+        return 3 + (watched and self.discipline == 'continuous')
 
 
 class TestContinuous(ExecutorCase):
@@ -257,10 +293,9 @@ class TestContinuous(ExecutorCase):
         away.set()
         self.backend.held('v').finish()
         self.until(lambda: 'v' in self.backend.sizes)
-        self.until(lambda: self.clock.waiters > 1)
+        self.assertIs(State.RUNNING, self.latest(event).state)
         away.clear()
-        self.clock.advance(5.0)
-        self.wait(event)
+        self.tick_until(lambda: self.latest(event).state.is_final)
 
 
 class TestDeadline(ExecutorCase):
@@ -349,16 +384,14 @@ class TestInterval(ExecutorCase):
         self.start()
         created = [builders.create(f'v{index}') for index in range(5)]
         self.submit(*created)
-        self.until(lambda: self.clock.waiters > 0)
         self.assertEqual(5, self.journal.count().waiting)
         self.advance(2.0)
         for event in created[:3]:
             self.wait(event)
         self.assertEqual(2, self.journal.count().waiting)
-        self.until(lambda: self.executor.in_flight == 0)
-        self.advance(2.0)
-        for event in created[3:]:
-            self.wait(event)
+        self.tick_until(
+            lambda: all(self.latest(event).state.is_final for event in created)
+        )
 
     def test_takes_no_batch_while_one_runs(self) -> None:
         self.backend.hold.add('v')

@@ -8,8 +8,10 @@ from virtdc_agent.clock import FakeClock
 from virtdc_agent import exceptions
 from virtdc_agent.executor.gate import Gate
 from virtdc_agent.executor.gate import MAX_ABANDONED
+from virtdc_agent.executor.lease import Unlimited
 from virtdc_agent.executor.operation import RunningOperation
 from virtdc_agent.executor.operation import Withdrawal
+from virtdc_agent.executor.timing import Budget
 
 
 class TestRunningOperation(unittest.TestCase):
@@ -18,7 +20,8 @@ class TestRunningOperation(unittest.TestCase):
         self.operation = RunningOperation(
             builders.claim(builders.create(), attempt=3),
             clock=self.clock,
-            deadline=60.0,
+            budget=Budget(timeout_s=60.0),
+            lease=Unlimited(),
         )
 
     def test_goes_on_until_its_deadline(self) -> None:
@@ -69,7 +72,8 @@ class TestRunningOperation(unittest.TestCase):
             operation = RunningOperation(
                 builders.claim(builders.create()),
                 clock=self.clock,
-                deadline=60.0,
+                budget=Budget(timeout_s=60.0),
+                lease=Unlimited(),
             )
             start = threading.Barrier(2)
             committed: list[bool] = []
@@ -107,12 +111,13 @@ class TestRunningOperation(unittest.TestCase):
 
 class TestGate(unittest.TestCase):
     def setUp(self) -> None:
-        self.gate = Gate(threading.Condition())
+        self.gate = Gate(threading.Condition(), FakeClock())
 
     def test_has_room_up_to_the_limit(self) -> None:
         self.assertEqual(2, self.gate.room(2))
-        self.assertEqual(1, self.gate.enter())
-        self.assertEqual(2, self.gate.enter())
+        self.gate.enter()
+        self.gate.enter()
+        self.assertEqual(2, self.gate.in_flight)
         self.assertEqual(0, self.gate.room(2))
         self.assertEqual(0, self.gate.room(1))
         self.gate.leave()

@@ -10,6 +10,7 @@ from virtdc_agent.clock import FakeClock
 from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import SqlJournal
+from virtdc_agent.scheduling import Lane
 
 
 class SqliteCase(unittest.TestCase):
@@ -20,6 +21,7 @@ class SqliteCase(unittest.TestCase):
         self.path = Path(folder.name) / 'journal.sqlite'
         self.clock = FakeClock()
         self.journal = self.open()
+        self.journal.join()
 
     @property
     def url(self) -> str:
@@ -34,7 +36,15 @@ class SqliteCase(unittest.TestCase):
         self.addCleanup(journal.close)
         return journal
 
+    def claim(self, limit: int, lane: Lane = Lane.QUICK):
+        """Claim events, suspects before others."""
+        suspect = self.journal.claim_suspect(lane)
+        if suspect is not None:
+            return [suspect]
+        return list(self.journal.claim(lane, limit))
+
     def reopen(self) -> SqlJournal:
         """Return a second view of the disk, as after a crash."""
         self.journal = self.open()
+        self.journal.join()
         return self.journal

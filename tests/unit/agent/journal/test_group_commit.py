@@ -12,9 +12,9 @@ class TestGroupCommit(unittest.TestCase):
     def test_who_comes_alone_is_served_at_once(self) -> None:
         def commit(requests) -> None:
             for request in requests:
-                request.result = request.change(None)
+                request.result = request.change()
 
-        self.assertEqual(7, GroupCommit(commit).run(lambda tx: 7))
+        self.assertEqual(7, GroupCommit(commit).run(lambda: 7))
 
     def test_those_who_come_meanwhile_share_the_next(self) -> None:
         entered, go_on = threading.Event(), threading.Event()
@@ -26,13 +26,13 @@ class TestGroupCommit(unittest.TestCase):
                 entered.set()
                 go_on.wait(WAIT_S)
             for request in requests:
-                request.result = request.change(None)
+                request.result = request.change()
 
         group = GroupCommit(commit)
         results: list[int] = []
         threads = [
             threading.Thread(
-                target=lambda n=n: results.append(group.run(lambda tx: n))
+                target=lambda n=n: results.append(group.run(lambda: n))
             )
             for n in range(9)
         ]
@@ -55,10 +55,10 @@ class TestGroupCommit(unittest.TestCase):
             if broken.pop():
                 raise OSError('disk')
             for request in requests:
-                request.result = request.change(None)
+                request.result = request.change()
 
         broken.insert(0, False)
         group = GroupCommit(commit)
         with self.assertRaisesRegex(OSError, 'disk'):
-            group.run(lambda tx: 1)
-        self.assertEqual(2, group.run(lambda tx: 2))
+            group.run(lambda: 1)
+        self.assertEqual(2, group.run(lambda: 2))

@@ -14,12 +14,18 @@ from tests.unit.agent.journal import base
 from virtdc_agent.conformance import journal as rules
 from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
+from virtdc_agent.journal import appending
+from virtdc_agent.journal import claiming
+from virtdc_agent.journal import ending
 from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal.group_commit import Request
+from virtdc_agent.journal.keeping import SqlKeeping
 from virtdc_agent.journal import migrate
-from virtdc_agent.journal.sql import _NEXT
+from virtdc_agent.journal import purging
+from virtdc_agent.journal import statements
 from virtdc_agent.journal import tables
 from virtdc_agent import model
+from virtdc_agent.scheduling import Lane
 
 
 class PowerCut(BaseException):
@@ -30,7 +36,7 @@ class TestDurability(base.SqliteCase):
     def test_all_is_there_after_a_crash(self) -> None:
         event = builders.create('v')
         self.journal.append(event)
-        (claim,) = self.journal.claim(1)
+        (claim,) = self.claim(1)
         self.journal.settle(
             claim, model.Outcome(state=State.SUCCESS, change=rules.put('v'))
         )
@@ -68,13 +74,13 @@ class TestDurability(base.SqliteCase):
         first, second = builders.create('v'), builders.delete('v')
         journal.append(first)
         journal.append(second)
-        (claim,) = journal.claim(5)
+        (claim,) = self.claim(5)
         journal.record_progress(claim, model.Progress(phase='x'))
         journal.release(claim)
-        (claim,) = journal.claim(5)
+        (claim,) = self.claim(5)
         journal.fence_off(claim, rules.FAILURE)
         journal.unfence(claim, rules.put('v'))
-        (claim,) = journal.claim(5)
+        (claim,) = self.claim(5)
         journal.settle(
             claim,
             model.Outcome(
@@ -116,11 +122,13 @@ class TestDurability(base.SqliteCase):
         for place, row_id in enumerate(open_ids):
             (row,) = [row for row in rows if row.id == row_id]
             self.assertEqual(min(place, 1), row.blockers)
-        journal.recover()
-        while claims := journal.claim(5):
+        keeping = SqlKeeping(journal._engine, clock=self.clock)
+        self.assertEqual([], list(keeping.check()))
+        while claims := self.claim(5):
             for claim in claims:
                 journal.settle(claim, rules.SUCCESS)
         self.assertEqual(0, journal.count().waiting)
+        self.assertEqual([], list(keeping.check()))
 
 
 class TestTrouble(base.SqliteCase):
@@ -137,14 +145,11 @@ class TestTrouble(base.SqliteCase):
 
     def test_full_disk(self) -> None:
         self.journal.append(builders.create('v'))
-        pages = self.journal._writer.exec_driver_sql(
-            'PRAGMA page_count'
-        ).scalar()
-        self.journal._writer.commit()
-        self.journal._writer.exec_driver_sql(
-            f'PRAGMA max_page_count = {pages}'
-        )
-        self.journal._writer.commit()
+        writer = self.journal._writer._connection
+        pages = writer.exec_driver_sql('PRAGMA page_count').scalar()
+        writer.commit()
+        writer.exec_driver_sql(f'PRAGMA max_page_count = {pages}')
+        writer.commit()
         accepted = 1
         with self.assertRaisesRegex(exceptions.JournalUnavailable, 'full'):
             for _ in range(1000):
@@ -176,38 +181,164 @@ class TestTrouble(base.SqliteCase):
         self.journal.append(taken)
         good = builders.create('w')
         requests = [
-            Request(self._append_change(event))
+            Request(appending.Append(event))
             for event in (builders.create('x', event_id='e'), good)
         ]
-        self.journal._commit(requests)
+        self.journal._writer._commit(requests)
         self.assertIsInstance(requests[0].error, exceptions.EventConflict)
         self.assertIsNone(requests[1].error)
         self.assertIn(good.event_id, self.journal.get_latest([good.event_id]))
 
-    def _append_change(self, event):
-        captured = []
-        write, self.journal._write = self.journal._write, captured.append
-        try:
+
+class TestOneTransaction(base.SqliteCase):
+    """What comes at the same time goes together, and no law suffers."""
+
+    def commit(self, *changes):
+        """Carry out changes together; return what came of each."""
+        requests = [Request(change) for change in changes]
+        self.journal._writer._commit(requests)
+        return [request.error or request.result for request in requests]
+
+    def check(self) -> None:
+        keeping = SqlKeeping(self.journal._engine, clock=self.clock)
+        self.assertEqual([], list(keeping.check()))
+
+    def test_one_joins_as_the_last_one_leaves(self) -> None:
+        self.journal.append(builders.create('v'))
+        (claim,) = self.claim(1)
+        self.commit(
+            ending.Settle(claim, rules.SUCCESS),
+            appending.Append(builders.delete('v')),
+        )
+        self.check()
+        self.assertEqual(1, len(self.claim(1)))
+
+    def test_the_same_twice(self) -> None:
+        event = builders.create('v')
+        first, second = self.commit(
+            appending.Append(event), appending.Append(event)
+        )
+        self.assertEqual(first, second)
+        self.assertEqual(1, self.journal.count().waiting)
+        self.check()
+
+    def test_a_queue_that_empties_from_both_ends(self) -> None:
+        made = [builders.create('v') for _ in range(4)]
+        for event in made:
             self.journal.append(event)
-        finally:
-            self.journal._write = write
-        return captured[0]
+        (claim,) = self.claim(1)
+        self.commit(
+            appending.Cancel(made[1].event_id),
+            ending.Settle(claim, rules.SUCCESS),
+            appending.Cancel(made[3].event_id),
+        )
+        self.check()
+        self.assertEqual(made[2], self.claim(1)[0].event)
+
+    def test_one_is_made_and_cancelled(self) -> None:
+        event, following = builders.create('v'), builders.delete('v')
+        self.commit(
+            appending.Append(event),
+            appending.Append(following),
+            appending.Cancel(event.event_id),
+        )
+        self.check()
+        self.assertEqual(1, len(self.claim(5)))
+
+    def test_progress_with_its_end(self) -> None:
+        self.journal.append(builders.create('v'))
+        (claim,) = self.claim(1)
+        ended, _ = self.commit(
+            ending.Settle(claim, rules.FAILURE),
+            ending.Progress(
+                claim, model.Progress(bytes_done=1, bytes_total=2)
+            ),
+        )
+        self.assertEqual(50, ended.progress)
+        self.check()
+
+    def test_two_who_take(self) -> None:
+        for _ in range(5):
+            self.journal.append(builders.create())
+
+        def take():
+            return claiming.Take(
+                Lane.QUICK, 2, identity=self.journal._identity
+            )
+
+        taken = [
+            claim.event.event_id
+            for claims in self.commit(take(), take())
+            for claim in claims
+        ]
+        self.assertEqual(4, len(set(taken)))
+        self.check()
+
+
+class TestUnheardAnswers(base.SqliteCase):
+    def test_a_claim_whose_commit_went_through_unheard(self) -> None:
+        """It is handed out by the next question, and by no other agent."""
+        event = builders.create('v')
+        self.journal.append(event)
+        writer = self.journal._writer
+        original = writer._try
+
+        def deaf(requests):
+            original(requests)
+            raise exceptions.JournalUnavailable('the line went dead')
+
+        writer._try = deaf
+        with self.assertRaises(exceptions.JournalUnavailable):
+            self.journal.claim(Lane.QUICK, 1)
+        writer._try = original
+        self.assertEqual(1, self.journal.count().running)
+        (claim,) = self.journal.claim(Lane.QUICK, 1)
+        self.assertEqual((event, 1), (claim.event, claim.attempt))
+        self.assertEqual([], list(self.journal.claim(Lane.QUICK, 1)))
+        self.journal.settle(claim, rules.SUCCESS)
 
 
 class TestCost(base.SqliteCase):
-    def test_the_next_events_are_found_by_index(self) -> None:
+    def plan(self, statement, values) -> str:
+        """Return how a statement finds what it wants."""
         with self.journal._engine.connect() as connection:
-            query = _NEXT.compile(
+            query = statement.compile(
                 dialect=connection.dialect,
-                compile_kwargs={'render_postcompile': True},
+                compile_kwargs={'literal_binds': True},
             )
+            for name, value in values.items():
+                query = str(query).replace(f':{name}', value)
             plan = connection.exec_driver_sql(
-                f'EXPLAIN QUERY PLAN {query}', ('waiting', 0, 10, 0)
+                f'EXPLAIN QUERY PLAN {query}'
             ).all()
-        text = ' '.join(row[3] for row in plan)
-        self.assertIn('ix_events_next', text)
+        return ' '.join(row[3] for row in plan)
+
+    def check_plan(self, statement, index: str, **values: object) -> None:
+        bound = statement.params(**values)
+        text = self.plan(bound, {})
+        self.assertIn(index, text)
         self.assertNotIn('SCAN', text)
         self.assertNotIn('TEMP B-TREE', text)
+
+    def test_the_next_events_are_found_by_index(self) -> None:
+        self.check_plan(
+            statements.CANDIDATES,
+            'ix_events_next',
+            suspect=False,
+            lane='quick',
+            origin='cloud',
+            most=10,
+        )
+
+    def test_what_is_over_is_found_by_its_end(self) -> None:
+        self.check_plan(purging._ENDED, 'ix_events_ended', until=0.0)
+
+    def test_what_is_held_is_found_by_index(self) -> None:
+        self.check_plan(
+            statements.LOAD_HELD.order_by(None),
+            'ix_events_holder',
+            wanted=['agent'],
+        )
 
 
 class TestSchema(base.SqliteCase):
