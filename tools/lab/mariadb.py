@@ -13,10 +13,18 @@ from tools.lab import processes
 
 
 class MariaDB:
-    """A server on a Unix socket, with one database and user per name."""
+    """A server on a Unix socket, with one database and user per name.
+
+    :param durable: have commits on disk when they return; a lab's cloud does
+        not need that, and is faster without.
+    """
 
     def __init__(
-        self, supervisor: processes.Supervisor, databases: Iterable[str]
+        self,
+        supervisor: processes.Supervisor,
+        databases: Iterable[str],
+        *,
+        durable: bool = False,
     ) -> None:
         self._supervisor = supervisor
         self._folder = supervisor.folder / 'mariadb'
@@ -38,7 +46,7 @@ class MariaDB:
                     '--skip-log-bin',
                     # Every service has a pool of 50.
                     '--max-connections=1000',
-                    '--innodb-flush-log-at-trx-commit=0',
+                    f'--innodb-flush-log-at-trx-commit={int(durable)}',
                     '--performance-schema=OFF',
                 ],
                 ready=self._is_ready,
