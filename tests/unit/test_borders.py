@@ -96,7 +96,12 @@ BORDERS: Mapping[str, Border] = {
         own=['virtdc_agent'], never=['virtdc_agent.cmd'], libraries=None
     ),
     'virtdc_agent.cmd': Border(
-        own=(*SEAMS, 'virtdc_agent.opts', 'virtdc_agent.service'),
+        own=(
+            *SEAMS,
+            'virtdc_agent.clock',
+            'virtdc_agent.opts',
+            'virtdc_agent.service',
+        ),
         libraries=None,
     ),
     'virtdc_agent.conformance': Border(

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 import subprocess
 import sys
 import tempfile
 import unittest
+
+from tests.unit.agent import builders
+from virtdc_agent.clock import SystemClock
+from virtdc_agent.journal import engine as engines
+from virtdc_agent.journal.sql import SqlJournal
+from virtdc_agent.scheduling import Lane
+
+
+PROGRAMS = {'agent': 'agent', 'manage': 'manage.main'}
 
 
 class ProgramCase(unittest.TestCase):
@@ -30,7 +40,12 @@ class ProgramCase(unittest.TestCase):
         return subprocess.run(
             [
                 sys.executable,
-                *('-W', 'ignore', '-m', f'virtdc_agent.cmd.{module}'),
+                *(
+                    '-W',
+                    'ignore',
+                    '-m',
+                    f'virtdc_agent.cmd.{PROGRAMS[module]}',
+                ),
                 *('--config-file', str(self.conf), *arguments),
             ],
             capture_output=True,
@@ -50,6 +65,99 @@ class TestManage(ProgramCase):
             self.assertIn('0002', done.stdout)
         done = self.run_program('manage', 'db', 'version')
         self.assertEqual('0002\n', done.stdout)
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run_program('manage', *arguments)
+
+    def shown(self, *arguments: str):
+        """Return what a command shows to programs."""
+        done = self.manage(*arguments, '-f', 'json')
+        self.assertEqual((0, ''), (done.returncode, done.stderr))
+        return json.loads(done.stdout)
+
+    def test_what_an_operator_asks_and_does(self) -> None:
+        self.manage('db', 'sync')
+        engine = engines.make_engine(
+            f'sqlite:///{self.folder / "journal.sqlite"}'
+        )
+        journal = SqlJournal(engine, agent='one', clock=SystemClock())
+        self.addCleanup(journal.close)
+        journal.join()
+        event = builders.create('v')
+        journal.append(event)
+        (claim,) = journal.claim(Lane.QUICK, 1)
+        journal.append(builders.delete('v', event_id='waits'))
+
+        rows = self.shown('event', 'list')
+        self.assertEqual(
+            [('waits', 'waiting'), (event.event_id, 'running')],
+            [(row['event_id'], row['state']) for row in rows],
+        )
+        rows = self.shown('event', 'list', '--state', 'running')
+        self.assertEqual(['one'], [row['holder'] for row in rows])
+        done = self.manage('event', 'list', '--limit', '1')
+        self.assertIn('waits', done.stdout)
+        self.assertNotIn(event.event_id, done.stdout)
+
+        done = self.manage('event', 'cancel', 'waits', event.event_id)
+        self.assertIn('waits: failed (cancelled)', done.stdout)
+        self.assertEqual([claim], list(journal.get_cancelled([claim])))
+        shown = self.shown('event', 'show', 'waits')
+        self.assertEqual(
+            ['waiting', 'failed'], [one['state'] for one in shown['history']]
+        )
+        self.assertIn(
+            'Cancelled', self.manage('event', 'show', 'waits').stdout
+        )
+
+        (agent,) = self.shown('agent', 'list')
+        self.assertEqual(
+            ('one', 1, True, False),
+            tuple(
+                agent[name]
+                for name in ('name', 'running', 'is_alive', 'is_draining')
+            ),
+        )
+        self.manage('agent', 'drain', 'one')
+        self.assertTrue(journal.renew().is_draining)
+        done = self.manage(
+            *('agent', 'drain', 'one', '--wait', '--timeout', '0')
+        )
+        self.assertEqual(1, done.returncode)
+        self.assertIn('1 events of agent one still run', done.stderr)
+        self.manage('agent', 'resume', 'one')
+        self.assertFalse(journal.renew().is_draining)
+
+        self.assertEqual([], self.shown('alarm', 'list'))
+        journal.mark_published(journal.count().sequence)
+        done = self.manage('event', 'purge', '--older-than', '0s')
+        self.assertEqual(0, done.returncode)
+        self.assertIn('Forgotten: 0 events', done.stdout)
+        done = self.manage('db', 'check')
+        self.assertEqual((0, '0 problems found.\n'), (0, done.stdout))
+        with engine.begin() as connection:
+            connection.exec_driver_sql('UPDATE totals SET waiting = 7')
+        done = self.manage('db', 'check')
+        self.assertEqual(1, done.returncode)
+        self.assertIn('waiting: 7 are noted, 0 are there', done.stdout)
+
+    def test_what_is_not_there_or_cannot_be_meant(self) -> None:
+        self.manage('db', 'sync')
+        for status, words, arguments in (
+            (1, 'There is no event x', ('event', 'show', 'x')),
+            (1, 'There is no event x', ('event', 'cancel', 'x')),
+            (1, 'No agent x', ('agent', 'drain', 'x')),
+            (1, 'No alarm k', ('alarm', 'acknowledge', 'k', 'x')),
+            (2, 'no age', ('event', 'purge', '--older-than', 'long')),
+            (2, 'at least 1', ('event', 'list', '--limit', '0')),
+            (2, 'invalid choice', ('event', 'list', '--state', 'odd')),
+            (2, 'required', ('event',)),
+        ):
+            with self.subTest(arguments):
+                done = self.manage(*arguments)
+                self.assertEqual(status, done.returncode)
+                self.assertIn(words, done.stderr)
+                self.assertNotIn('Traceback', done.stderr)
 
     def test_a_folder_that_is_not_there(self) -> None:
         self.write('[database]\nconnection = sqlite:////nowhere/journal\n')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from oslo_config import cfg
@@ -10,6 +11,10 @@ from oslo_log import log
 from oslo_service import backend
 from pbr import version
 
+from virtdc_agent.cmd.manage import agent
+from virtdc_agent.cmd.manage import alarm
+from virtdc_agent.cmd.manage import database
+from virtdc_agent.cmd.manage import event
 from virtdc_agent import exceptions
 from virtdc_agent import opts
 
@@ -41,36 +46,22 @@ def main() -> int:
             version=version.VersionInfo('virtdc').version_string(),
             description='Manages the journal of virtdc-agent.',
         )
-        conf.category.run(conf)
+        status: int = conf.category.run(conf)
+    except BrokenPipeError:
+        # Who reads has seen enough; nor is there anybody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (cfg.Error, exceptions.AgentError) as exc:
         print(f'virtdc-manage: {exc}', file=sys.stderr)
         return 1
-    return 0
+    return status
 
 
 def _add_commands(
     categories: argparse._SubParsersAction[argparse.ArgumentParser],
 ) -> None:
-    database = categories.add_parser('db', help='the database of the journal')
-    actions = database.add_subparsers(dest='action', required=True)
-    actions.add_parser(
-        'sync', help='bring its schema to this version; safe to repeat'
-    ).set_defaults(run=_sync)
-    actions.add_parser(
-        'version', help='print the version of its schema'
-    ).set_defaults(run=_version)
-
-
-def _sync(conf: cfg.ConfigOpts) -> None:
-    from virtdc_agent import service
-
-    print(f'The journal is at version {service.sync_journal(conf)}.')
-
-
-def _version(conf: cfg.ConfigOpts) -> None:
-    from virtdc_agent import service
-
-    print(service.journal_version(conf) or 'none: run "virtdc-manage db sync"')
+    for part in (database, event, agent, alarm):
+        part.add_commands(categories)
 
 
 if __name__ == '__main__':
