@@ -7,6 +7,8 @@ import unittest
 from tests.conformance import broken_policies
 from virtdc_agent.conformance import policy
 from virtdc_agent import interfaces
+from virtdc_agent.policies.adaptive import AdaptivePolicy
+from virtdc_agent.policies.aimd import AimdPolicy
 from virtdc_agent.policies.fixed import FixedPolicy
 from virtdc_agent.policies.shrink import ShrinkPolicy
 
@@ -14,6 +16,16 @@ from virtdc_agent.policies.shrink import ShrinkPolicy
 class TestFixed(policy.PolicyRules):
     def make_policy(self, limit: int) -> interfaces.Policy:
         return FixedPolicy(limit)
+
+
+class TestAimd(policy.PolicyRules):
+    def make_policy(self, limit: int) -> interfaces.Policy:
+        return AimdPolicy(limit)
+
+
+class TestAdaptive(policy.PolicyRules):
+    def make_policy(self, limit: int) -> interfaces.Policy:
+        return AdaptivePolicy(limit)
 
 
 class TestShrink(policy.PolicyRules):

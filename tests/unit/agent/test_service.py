@@ -74,7 +74,7 @@ class TestRefusals(ServiceCase):
         for option, section, known in (
             ('backend', 'agent', 'file, memory'),
             ('exporter', 'agent', 'memory, share'),
-            ('policy', 'executor', 'fixed, shrink'),
+            ('policy', 'executor', 'adaptive, aimd, fixed, shrink'),
         ):
             with self.subTest(option):
                 self.assert_refused(
