@@ -5,8 +5,8 @@ from __future__ import annotations
 import unittest
 
 from tests.benchmark.simulator import compare
-from tests.benchmark.simulator import scenarios
 from tests.benchmark.simulator.model import Scenario
+from tests.benchmark.simulator import scenarios
 from virtdc_agent.model import Signal
 
 BUSY = Scenario(
