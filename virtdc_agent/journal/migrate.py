@@ -14,8 +14,8 @@ from virtdc_agent import exceptions
 from virtdc_agent.journal import engine as engines
 
 
-def sync(engine: Any) -> None:
-    """Bring the schema to head. Idempotent.
+def sync(engine: Any, version: str = 'head') -> None:
+    """Bring the schema to a version. Idempotent.
 
     :raises JournalUnavailable: the database does not let it.
     :raises ConfigInvalid: the schema is of a newer version than the code.
@@ -24,7 +24,7 @@ def sync(engine: Any) -> None:
     with engines.translated(engine.url), engine.connect() as connection:
         settings = _config()
         settings.attributes['connection'] = connection
-        command.upgrade(settings, 'head')
+        command.upgrade(settings, version)
         connection.commit()
 
 
