@@ -89,13 +89,13 @@ EXECUTOR_OPTS = [
     ),
     cfg.StrOpt(
         'policy',
-        default='fixed',
+        default='adaptive',
         help='How many events run at once: a plugin of the namespace '
-        'virtdc_agent.policies. "fixed" keeps batch_size. "aimd" raises it '
-        'by 1 while all is well and cuts it when the storage is overloaded. '
-        '"adaptive", under trial, searches for the number beyond which no '
-        'more gets done. "shrink" lowers it to what last succeeded and never '
-        'raises it again.',
+        'virtdc_agent.policies. "adaptive" searches for the number beyond '
+        'which no more gets done, and follows it when it changes. "fixed" '
+        'keeps batch_size. "aimd" raises it by 1 while all is well and cuts '
+        'it when the storage is overloaded. "shrink" lowers it to what last '
+        'succeeded and never raises it again.',
     ),
     cfg.StrOpt(
         'copy_policy',

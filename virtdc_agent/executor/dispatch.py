@@ -36,6 +36,9 @@ POLL_S = 1.0
 SHARED_POLL_S = 0.25
 """The same, where other agents write to it, who tell us nothing."""
 PROBATION_S = 5.0
+EARLY = 0.05
+"""An overload ends a window early, once this share of it has passed: what
+hurts is not repeated until T1 is over."""
 
 
 class Permission(Protocol):
@@ -227,7 +230,7 @@ class ContinuousDispatcher(Dispatcher):
 
     def _run(self) -> None:
         now = self._clock.monotonic()
-        judged_at = now + self._interval_s
+        begun_at, judged_at = now, now + self._interval_s
         asked_at = now - self._poll_s
         taken, full = 0, False
         while True:
@@ -235,6 +238,10 @@ class ContinuousDispatcher(Dispatcher):
                 now = self._clock.monotonic()
                 if self._stopped:
                     return
+                if self._recorder.is_hurt:
+                    judged_at = min(
+                        judged_at, begun_at + EARLY * self._interval_s
+                    )
                 ready = self._may_take
                 room = self._gate.room(self._policy.limit) if ready else 0
                 polls = now - asked_at >= self._poll_s
@@ -264,7 +271,8 @@ class ContinuousDispatcher(Dispatcher):
                         self._hinted = True
             if now >= judged_at:
                 self._judge(taken, full or self._holds_back())
-                judged_at, taken, full = now + self._interval_s, 0, False
+                begun_at, judged_at = now, now + self._interval_s
+                taken, full = 0, False
 
     def _take_due(self, room: int, polls: bool) -> int:
         if polls and not self._suspects:

@@ -24,6 +24,13 @@ class Recorder:
         self._running: dict[int, RunningOperation] = {}
         self._begun_at = clock.monotonic()
         self._area = gate.area
+        self._hurt = False
+
+    @property
+    def is_hurt(self) -> bool:
+        """Whether an overload was seen in this window."""
+        with self._lock:
+            return self._hurt
 
     def add(self, operation: RunningOperation) -> None:
         """Note that an attempt has begun."""
@@ -42,6 +49,7 @@ class Recorder:
         with self._lock:
             self._running.pop(id(operation), None)
             self._samples.append(sample)
+            self._hurt |= signal is model.Signal.OVERLOADED
 
     def begin(self) -> None:
         """Begin a window here."""
@@ -54,6 +62,7 @@ class Recorder:
         now, area = self._clock.monotonic(), self._gate.area
         with self._lock:
             samples, self._samples = self._samples, []
+            self._hurt = False
             running = list(self._running.values())
             duration_s = now - self._begun_at
             concurrency = _mean(area - self._area, duration_s, least=0.0)

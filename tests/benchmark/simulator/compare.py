@@ -12,6 +12,7 @@ from tests.benchmark import report
 from tests.benchmark.simulator.model import Run
 from tests.benchmark.simulator.model import Scenario
 from tests.benchmark.simulator.model import Simulation
+from tests.benchmark.simulator.scenarios import drawn
 from tests.benchmark.simulator.scenarios import SCENARIOS
 from virtdc_agent.model import Signal
 from virtdc_agent.policies.adaptive import AdaptivePolicy
@@ -103,9 +104,17 @@ def main() -> int:
     parser.add_argument('--policy', action='append', choices=[*POLICIES])
     parser.add_argument('--scenario', action='append')
     parser.add_argument('--seeds', type=int, default=9)
+    parser.add_argument(
+        '--drawn',
+        type=int,
+        default=0,
+        metavar='COUNT',
+        help='so many drawn scenarios instead of the named ones',
+    )
     wanted = parser.parse_args()
     rows = []
-    for scenario in SCENARIOS:
+    chosen = [drawn(number) for number in range(wanted.drawn)] or SCENARIOS
+    for scenario in chosen:
         if wanted.scenario and scenario.name not in wanted.scenario:
             continue
         for policy in wanted.policy or POLICIES:

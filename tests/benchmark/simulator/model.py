@@ -32,6 +32,8 @@ THRASHES_AT = 3.0
 REFUSES_AT = 4.0
 """From so many times C on, it refuses some."""
 REFUSAL_S = 0.05
+EARLY = 0.05
+"""An overload ends a window early, once this share of it has passed."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +123,7 @@ class Simulation:
         """Simulate until the scenario's end."""
         scenario = self._scenario
         arrivals = deque(scenario.arrivals(self._dice))
-        ticks = itertools.count(1)
-        tick = scenario.interval_s
+        opened, tick = 0.0, scenario.interval_s
         changes = deque(sorted(scenario.changes))
         operations: list[Operation] = []
         limits = [(0.0, self._policy.limit)]
@@ -170,7 +171,10 @@ class Simulation:
             taken += begun
             if self._waiting and self._in_flight >= self._policy.limit:
                 full = True
-            if self._now >= tick:
+            hurt = self._now - opened >= EARLY * scenario.interval_s and any(
+                one.signal is Signal.OVERLOADED for one in samples
+            )
+            if hurt or self._now >= tick:
                 limit = self._policy.limit
                 after = self._policy.observe(
                     model.Window(
@@ -178,9 +182,9 @@ class Simulation:
                         taken=taken,
                         full=full,
                         samples=tuple(samples),
-                        duration_s=scenario.interval_s,
+                        duration_s=self._now - opened,
                         concurrency=(self._area - window_area)
-                        / scenario.interval_s,
+                        / (self._now - opened),
                         unfinished=tuple(
                             model.Unfinished(
                                 kind=one.kind.name,
@@ -195,7 +199,8 @@ class Simulation:
                 limits.append((self._now, after))
                 samples, taken, full = [], 0, False
                 window_area = self._area
-                tick = scenario.interval_s * (next(ticks) + 1)
+                opened = self._now
+                tick = opened + scenario.interval_s
                 self._dispatch()
         return Run(operations, limits, scenario)
 

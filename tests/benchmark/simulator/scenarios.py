@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import math
 import random
 
 from tests.benchmark.simulator.model import Kind
@@ -20,7 +21,12 @@ def constant(capacity: float) -> Capacity:
 
 def brown_out(capacity: float, at: float, until: float) -> Capacity:
     """Return a capacity that falls to a tenth for a while."""
-    return lambda now: capacity / 10 if at <= now < until else capacity
+    return fall(capacity, capacity / 10, at, until)
+
+
+def fall(capacity: float, lower: float, at: float, until: float) -> Capacity:
+    """Return a capacity that falls for a while."""
+    return lambda now: lower if at <= now < until else capacity
 
 
 def drift(low: float, high: float, length_s: float) -> Capacity:
@@ -124,3 +130,57 @@ SCENARIOS = (
         name='trickle', capacity=constant(20), arrivals=poisson(0.5, 290)
     ),
 )
+
+
+def drawn(number: int) -> Scenario:
+    """Return a scenario that nobody has thought of.
+
+    It lasts as long as it takes to see thousands of ends.
+    """
+    dice = random.Random(number)
+    capacity = math.exp(dice.uniform(0.0, math.log(100.0)))
+    mean_s = math.exp(dice.uniform(math.log(0.05), math.log(5.0)))
+    mean_s = max(mean_s, capacity / 100)
+    rate = capacity / mean_s
+    length_s = max(300.0, 6000 / rate)
+    at, until = sorted(dice.uniform(0.2, 0.7) * length_s for _ in range(2))
+    shape = dice.choice(['constant', 'brown-out', 'drift', 'steps'])
+    changes: Sequence[float] = ()
+    if shape == 'constant':
+        curve = constant(capacity)
+    elif shape == 'brown-out':
+        curve, changes = brown_out(capacity, at, until), (at, until)
+    elif shape == 'drift':
+        curve = drift(max(1.0, capacity / 8), capacity, length_s)
+        changes = tuple(length_s * step / 40 for step in range(40))
+    else:
+        lower = max(1.0, capacity * dice.uniform(0.2, 0.6))
+        curve = fall(capacity, lower, at, until)
+        changes = (at, until)
+    kinds: tuple[Kind, ...] = (Kind(name='create', mean_s=mean_s),)
+    if dice.random() < 0.3:
+        share = dice.uniform(0.05, 0.5)
+        kinds = (
+            Kind(name='create', mean_s=mean_s, share=1 - share),
+            Kind(
+                name='delete',
+                mean_s=mean_s * math.exp(dice.uniform(-2, 0)),
+                share=share,
+            ),
+        )
+    load = dice.choice([0.5, 0.8, 1.5])
+    arrivals = (
+        burst(int(1.3 * rate * length_s))
+        if dice.random() < 0.4
+        else poisson(load * rate, length_s * 0.95)
+    )
+    return Scenario(
+        name=f'drawn {number}: C {capacity:.0f} {shape}, {mean_s:.2f} s',
+        capacity=curve,
+        arrivals=arrivals,
+        kinds=kinds,
+        bad=dice.choice([0.0, 0.0, 0.1]),
+        volumes=dice.choice([None, None, 2000]),
+        length_s=length_s,
+        changes=changes,
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import unittest
 
 from hypothesis import given
@@ -106,3 +107,29 @@ class TestAdaptive(unittest.TestCase):
 
     def test_finds_ten_times_its_start_within_few_windows(self) -> None:
         self.assertGreaterEqual(max(self.find(100)[:6]), 100)
+
+    def test_bears_failures_that_come_whatever_the_load(self) -> None:
+        """One in twenty fails always; the limit is found nevertheless."""
+        policy = AdaptivePolicy(10)
+        limits = []
+        for _ in range(600):
+            shown = served(policy.limit, 40.0, 0.1)
+            samples = tuple(
+                dataclasses.replace(one, signal=Signal.OVERLOADED)
+                if number % 20 == 0
+                else one
+                for number, one in enumerate(shown.samples)
+            )
+            limits.append(
+                policy.observe(dataclasses.replace(shown, samples=samples))
+            )
+        self.assertGreaterEqual(sorted(limits[300:])[150], 32)
+
+    def test_slower_work_is_no_weaker_storage(self) -> None:
+        policy = AdaptivePolicy(10)
+        for _ in range(300):
+            policy.observe(served(policy.limit, 40.0, 0.1))
+        limits = [
+            policy.observe(served(policy.limit, 40.0, 0.4)) for _ in range(200)
+        ]
+        self.assertGreaterEqual(sorted(limits)[100], 32)
