@@ -45,7 +45,11 @@ class ListenerSettings:
 
 
 class Agent:
-    """``virtdc-agent`` with a journal of its own on a shared pool."""
+    """``virtdc-agent``, by default with a journal of its own.
+
+    Several share one if their options name its database; the first that is
+    configured makes its tables.
+    """
 
     def __init__(
         self,
@@ -87,7 +91,8 @@ class Agent:
                     venv.program('virtdc-agent'),
                     *('--config-file', str(self.conf)),
                 ],
-                ready=lambda: broker.consumers(topic) > 0,
+                # Its own queue: others may answer on the topic's.
+                ready=lambda: broker.consumers(f'{topic}.{settings.name}') > 0,
                 grace_s=35.0,
             )
         )

@@ -34,6 +34,8 @@ from virtdc_agent.backends.folder import OpenFolder
 from virtdc_agent.backends.image import Image
 from virtdc_agent.backends.label import Label
 from virtdc_agent.backends import layout
+from virtdc_agent.backends.oserrors import may_pass
+from virtdc_agent.backends.oserrors import translate
 from virtdc_agent.backends.oserrors import translated
 from virtdc_agent.backends.qcow2 import Qcow2Image
 from virtdc_agent.backends.qemu_img import QemuImg
@@ -94,7 +96,6 @@ class FileBackend(interfaces.Backend):
         self._path = path or ''
         self._format = format
         self.default_provisioning = provisioning
-        self.default_provisioning = provisioning
         self._ratio = max_over_subscription_ratio
         self._reserved_percentage = reserved_percentage
         self._require_mount = require_mount
@@ -129,6 +130,8 @@ class FileBackend(interfaces.Backend):
         try:
             can_reserve = self._folder.prepare()
         except OSError as exc:
+            if may_pass(exc.errno):
+                raise translate('The storage', exc.errno) from exc
             raise exceptions.ConfigInvalid(
                 f'[backend_file] path = {self._path} cannot be used: '
                 f'{exc.strerror}. The agent must be able to write, sync and '

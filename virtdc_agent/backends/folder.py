@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import logging
 import os
 import stat
 import uuid
@@ -24,6 +25,8 @@ from virtdc_agent.backends import layout
 from virtdc_agent.backends import space
 from virtdc_agent.backends import turn
 from virtdc_agent import exceptions
+
+LOG = logging.getLogger(__name__)
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -291,7 +294,16 @@ class Folder:
                     os.mkdir(name, 0o700, dir_fd=root)
             with _inside(root) as folder:
                 self._identity = folder.identify()
-                can_reserve = self._try_out(folder)
+                try:
+                    can_reserve = self._try_out(folder)
+                except OSError as exc:
+                    if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                        raise
+                    # Used before, and full. Who is to make room needs an
+                    # agent that deletes; what cannot be reserved, a create
+                    # is told.
+                    LOG.warning('%s is full: nothing can be made', self._path)
+                    can_reserve = True
             self._place = _place_of(root)
             return can_reserve
         finally:

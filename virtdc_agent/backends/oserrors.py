@@ -60,6 +60,19 @@ _MEANINGS: Mapping[int, _Meaning] = {
     errno.EFBIG: _TOO_LARGE,
 }
 
+# Mode, mount and path stay as they are until a person changes them.
+_LASTING = frozenset(
+    {
+        *(errno.EROFS, errno.EACCES, errno.EPERM),
+        *(errno.ENOENT, errno.ENOTDIR),
+    }
+)
+
+
+def may_pass(number: int | None) -> bool:
+    """Say whether an error may go away without a change of configuration."""
+    return number in _MEANINGS.keys() - _LASTING
+
 
 @contextlib.contextmanager
 def translated(subject: str) -> Iterator[None]:

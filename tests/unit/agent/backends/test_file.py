@@ -59,6 +59,11 @@ class TestStart(FileCase):
         with self.assertRaisesRegex(exceptions.ConfigInvalid, words):
             FileBackend(path and str(path), **options).start()
 
+    def fill(self, filler: Path) -> None:
+        free = os.statvfs(filler.parent)
+        with filler.open('wb') as file:
+            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+
     def test_names_the_option_and_the_next_step(self) -> None:
         option = r'\[backend_file\] path'
         self.refused(f'{option} is not set: name the folder', None)
@@ -74,6 +79,22 @@ class TestStart(FileCase):
         mounts.mount_small(self, self.path, '1m')
         mounts.make_read_only(self.path)
         self.refused('cannot be used: Read-only file system', self.path)
+
+    def test_a_full_folder_may_get_room_again(self) -> None:
+        mounts.mount_small(self, self.path, '64k')
+        filler = self.path / 'filler'
+        self.fill(filler)
+        with self.assertRaisesRegex(exceptions.BackendUnavailable, 'is full'):
+            FileBackend(str(self.path)).start()
+        filler.unlink()
+        self.start()
+
+    def test_a_folder_that_was_used_and_is_full_is_taken(self) -> None:
+        mounts.mount_small(self, self.path, '64k')
+        self.start()
+        self.fill(self.path / 'filler')
+        with self.assertLogs('virtdc_agent', 'WARNING'):
+            self.start()
 
     def test_a_folder_whose_parts_are_elsewhere_is_refused(self) -> None:
         elsewhere = self.folder / 'elsewhere'
