@@ -10,10 +10,15 @@ from oslo_service import backend
 backend.init_backend(backend.BackendType.THREADING)
 
 from tests.benchmark import cloud  # noqa: E402
+from tests.benchmark import durable  # noqa: E402
 from tests.benchmark import pipeline  # noqa: E402
 from tests.benchmark import report  # noqa: E402
 
-PARTS = {'pipeline': pipeline.run, 'cloud': cloud.run}
+PARTS = {
+    'durable': durable.run,
+    'pipeline': pipeline.run,
+    'cloud': cloud.run,
+}
 
 
 def main() -> int:

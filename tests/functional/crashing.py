@@ -19,13 +19,13 @@ from oslo_service import backend
 
 backend.init_backend(backend.BackendType.THREADING)
 
+from tests.busless import BuslessService  # noqa: E402
 from tests.unit.agent import builders  # noqa: E402
 from virtdc_agent.contract import codec  # noqa: E402
 from virtdc_agent.intake import Intake  # noqa: E402
 from virtdc_agent import interfaces  # noqa: E402
 from virtdc_agent.journal.sql import SqlJournal  # noqa: E402
 from virtdc_agent import opts  # noqa: E402
-from virtdc_agent.outbox import Outbox  # noqa: E402
 from virtdc_agent import service  # noqa: E402
 
 GIB = builders.GIB
@@ -81,31 +81,6 @@ class FilePublisher(interfaces.Publisher):
         self._file.flush()
 
 
-class WithoutBus(service.Service):
-    """The agent's service, telling a file."""
-
-    bus_file: Path
-
-    def _make_outbox(self, journal):
-        return Outbox(
-            journal=journal,
-            publisher=FilePublisher(self.bus_file),
-            clock=self._clock,
-            retry_interval_s=0.05,
-            batch=3,
-        )
-
-    def _make_server(self, journal, handlers):
-        class Nobody:
-            def start(self) -> None:
-                pass
-
-            def stop(self) -> None:
-                pass
-
-        return Nobody()
-
-
 def main() -> None:
     """Run: ``crashing.py FOLDER CRASH_AT``."""
     folder, crash_at = Path(sys.argv[1]), int(sys.argv[2])
@@ -119,10 +94,10 @@ def main() -> None:
     for name in FILE_STEPS:
         steps.wrap(os, name, where='virtdc_agent/backends')
     steps.wrap(FilePublisher, 'publish')
-    WithoutBus.bus_file = folder / 'bus'
-    agent = WithoutBus(conf)
+    publisher = FilePublisher(folder / 'bus')
+    agent = BuslessService(conf, publisher, retry_interval_s=0.05, batch=3)
     agent.start()
-    journal = agent._journal
+    journal = agent.journal
     intake = Intake(journal, max_waiting=100)
     for event in EVENTS:
         intake.submit(event)
