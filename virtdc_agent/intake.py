@@ -7,7 +7,6 @@ import logging
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Transition
-from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 
 LOG = logging.getLogger(__name__)
@@ -44,14 +43,7 @@ class Intake:
         :raises EventConflict: its id belongs to another event.
         :raises JournalUnavailable: it cannot be kept now; nothing of it is.
         """
-        if self._journal.count().waiting >= self._max_waiting:
-            known = self._journal.get_latest([event.event_id])
-            if event.event_id not in known:
-                raise exceptions.JournalUnavailable(
-                    f'{self._max_waiting} events are waiting already, and '
-                    'the data centre takes no more: ask again later.'
-                )
-        transition = self._journal.append(event)
+        transition = self._journal.append(event, max_waiting=self._max_waiting)
         LOG.debug(
             'Accepted event %s: %s of volume %s',
             event.event_id,

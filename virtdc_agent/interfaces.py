@@ -97,12 +97,16 @@ class Journal(abc.ABC):
         """
 
     @abc.abstractmethod
-    def append(self, event: events.Event) -> events.Transition:
+    def append(
+        self, event: events.Event, *, max_waiting: int | None = None
+    ) -> events.Transition:
         """Accept an event as ``waiting``; return its latest transition.
 
         Idempotent: an event already there is left as it is.
 
+        :param max_waiting: with so many waiting, no other is accepted.
         :raises EventConflict: the id is there with another content.
+        :raises JournalUnavailable: also if ``max_waiting`` are waiting.
         """
 
     @abc.abstractmethod
@@ -225,9 +229,12 @@ class Journal(abc.ABC):
         """Return up to ``limit`` transitions that follow ``after``."""
 
     @abc.abstractmethod
-    def get_unpublished(self, limit: int) -> Sequence[events.Transition]:
+    def get_unpublished(
+        self, limit: int, *, after: int = 0
+    ) -> Sequence[events.Transition]:
         """Return the first transitions that are not noted as published.
 
+        And that follow ``after``: the caller has published up to there.
         None if another agent that is alive is the one to publish: there is
         one at a time, so that what is told keeps its order.
         """
@@ -250,6 +257,13 @@ class Journal(abc.ABC):
     @abc.abstractmethod
     def count(self) -> model.Counts:
         """Say how much there is of what."""
+
+    @abc.abstractmethod
+    def count_lately(self) -> model.Counts:
+        """Say the same as of when this agent last wrote, and ask nobody.
+
+        Exact where no other writes; where others do, at most a second old.
+        """
 
     @abc.abstractmethod
     def subscribe(

@@ -337,8 +337,7 @@ OUTBOX_OPTS = [
         default=100,
         min=1,
         max=1000,
-        help='How many messages are sent between two notes of how far it '
-        'is. More is faster, and repeats more after a crash.',
+        help='How many messages are read from the journal at a time.',
     ),
 ]
 

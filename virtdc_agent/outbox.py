@@ -14,18 +14,22 @@ from virtdc_agent import interfaces
 
 LOG = logging.getLogger(__name__)
 
+NOTE_INTERVAL_S = 0.1
+"""How often it is noted how far the telling has come, at most: a note costs
+a commit, and what it saves is only repetition after a crash."""
+
 
 class Outbox:
     """One thread from the journal to the bus.
 
     It sends every transition after the last one noted as sent, in order of
-    sequence, each only when the one before was confirmed, and then notes how
-    far it is. A crash in between sends some again, never skips one.
+    sequence, each only when the one before was confirmed, and notes now and
+    then how far it is. A crash in between sends some again, never skips one.
 
     :param retry_interval_s: pause after the bus or the journal refused.
     :param poll_interval_s: pause between looks for what other agents wrote;
         one of them publishes for all.
-    :param batch: most messages between two notes.
+    :param batch: most messages at a time.
     """
 
     def __init__(
@@ -48,6 +52,9 @@ class Outbox:
         self._hinted = True
         self._stopped = False
         self._refused = False
+        self._sent = 0
+        self._noted = 0
+        self._note_at = clock.monotonic()
         self._thread = threading.Thread(
             target=self._run, name='outbox', daemon=True
         )
@@ -76,10 +83,25 @@ class Outbox:
                 stopping = self._stopped
             more = self._try_flush()
             if stopping:
+                self._try_note()
                 return
             with self._changed:
                 if not more and not self._hinted and not self._stopped:
-                    self._clock.wait(self._changed, self._poll_interval_s)
+                    self._clock.wait(self._changed, self._rest_s)
+
+    @property
+    def _rest_s(self) -> float:
+        if self._noted == self._sent:
+            return self._poll_interval_s
+        until_note_s = self._note_at - self._clock.monotonic()
+        return max(0.001, min(self._poll_interval_s, until_note_s))
+
+    def _try_note(self) -> None:
+        """Note how far it is before the end, if the journal lets it."""
+        try:
+            self._note()
+        except exceptions.JournalUnavailable as exc:
+            LOG.warning('Some states will be told again: %s', exc)
 
     def _try_flush(self) -> bool:
         """Send all there is; return whether to go on without a pause."""
@@ -121,16 +143,25 @@ class Outbox:
 
     def _flush(self) -> bool:
         """Send one batch; return whether there may be more."""
-        transitions = self._journal.get_unpublished(self._batch)
-        sent = 0
+        transitions = self._journal.get_unpublished(
+            self._batch, after=self._sent
+        )
         try:
             for transition in transitions:
                 self._send(transition)
-                sent = transition.sequence
-        finally:
-            if sent:
-                self._journal.mark_published(sent)
+                self._sent = transition.sequence
+        except exceptions.PublishFailed:
+            self._note()
+            raise
+        if self._clock.monotonic() >= self._note_at:
+            self._note()
         return len(transitions) == self._batch
+
+    def _note(self) -> None:
+        if self._noted != self._sent:
+            self._journal.mark_published(self._sent)
+            self._noted = self._sent
+            self._note_at = self._clock.monotonic() + NOTE_INTERVAL_S
 
     def _send(self, transition: Transition) -> None:
         first = transition.state is State.WAITING and transition.attempt == 0

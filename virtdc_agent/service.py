@@ -131,7 +131,7 @@ class Service:
         return Handlers(
             backend=self._backend,
             exporter=self._exporter,
-            room=Room(self._backend.space, journal.count),
+            room=Room(self._backend.space, journal.count_lately),
             clock=self._clock,
         )
 

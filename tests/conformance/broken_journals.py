@@ -40,9 +40,9 @@ class ForgetsTheRequest(MemoryJournal):
 class AppendsAgain(MemoryJournal):
     """Notes a change when nothing has changed."""
 
-    def append(self, event):
+    def append(self, event, **limits):
         known = event.event_id in self.get_latest([event.event_id])
-        transition = super().append(event)
+        transition = super().append(event, **limits)
         if known and transition.state.is_final:
             self._writer.run(
                 Do(lambda tx: self._note(tx, transition), event.event_id)
@@ -60,11 +60,35 @@ class AppendsAgain(MemoryJournal):
 class TakesAnyContent(MemoryJournal):
     """Answers for another event of the same id."""
 
-    def append(self, event):
+    def append(self, event, **limits):
         try:
-            return super().append(event)
+            return super().append(event, **limits)
         except exceptions.EventConflict:
             return self.get_latest([event.event_id])[event.event_id]
+
+
+class TakesAnyNumber(MemoryJournal):
+    """Accepts more than may wait."""
+
+    def append(self, event, *, max_waiting=None):
+        return super().append(event)
+
+
+class TellsAgain(MemoryJournal):
+    """Hands out for telling what its caller has told already."""
+
+    def get_unpublished(self, limit, *, after=0):
+        return super().get_unpublished(limit)
+
+
+class CountsTooLate(MemoryJournal):
+    """Remembers its counts for ever."""
+
+    _first = None
+
+    def count_lately(self):
+        self._first = self._first or super().count_lately()
+        return self._first
 
 
 class NewestFirst(MemoryJournal):
@@ -338,8 +362,8 @@ class CountsNoAttempts(MemoryJournal):
 class SharesVolumes(MemoryJournal):
     """Hands out all events of a volume at once."""
 
-    def append(self, event):
-        transition = super().append(event)
+    def append(self, event, **limits):
+        transition = super().append(event, **limits)
         unblocked = EVENTS.update().values(blockers=0)
         self._writer.run(Do(lambda tx: tx.connection.execute(unblocked)))
         return transition
@@ -527,8 +551,9 @@ class ForgetsFences(MemoryJournal):
 class AllPublish(MemoryJournal):
     """Publishes beside others."""
 
-    def get_unpublished(self, limit):
-        return self.get_changes(self.count().published, limit).transitions
+    def get_unpublished(self, limit, *, after=0):
+        after = max(after, self.count().published)
+        return self.get_changes(after, limit).transitions
 
 
 class HandsOutAgain(MemoryJournal):

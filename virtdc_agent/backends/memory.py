@@ -62,12 +62,14 @@ class MemoryStorage:
     :param leftovers: what is in the making, with the fence of who makes it.
     :param strangers: names taken by what is not a volume.
     :param fences: the highest fence that has acted on each volume.
+    :param thick_bytes: what thick volumes take.
     """
 
     volumes: dict[str, MemoryVolume] = dataclasses.field(default_factory=dict)
     leftovers: dict[str, int] = dataclasses.field(default_factory=dict)
     strangers: set[str] = dataclasses.field(default_factory=set)
     fences: dict[str, int] = dataclasses.field(default_factory=dict)
+    thick_bytes: int = 0
     lock: threading.RLock = dataclasses.field(default_factory=threading.RLock)
 
 
@@ -144,11 +146,7 @@ class MemoryBackend(interfaces.Backend):
     def space(self) -> model.StorageSpace:
         """See the interface. Only thick volumes take space."""
         with self.storage.lock:
-            taken_bytes = sum(
-                volume.size_bytes
-                for volume in self.storage.volumes.values()
-                if volume.provisioning is Provisioning.THICK
-            )
+            taken_bytes = self.storage.thick_bytes
         return model.StorageSpace(
             total_bytes=self._total_bytes,
             free_bytes=max(0, self._total_bytes - taken_bytes),
@@ -186,6 +184,7 @@ class MemoryBackend(interfaces.Backend):
                 ):
                     raise _taken(volume_id)
                 self.storage.volumes[volume_id] = volume
+                self._take(volume, volume.size_bytes)
             self._strike(Step.VISIBLE, Operation.CREATE, volume_id, context)
             self._clear(volume_id, context)
             return _facts(volume_id, volume)
@@ -207,7 +206,9 @@ class MemoryBackend(interfaces.Backend):
                 Operation.DELETE, volume_id, 0, Provisioning.THIN, context
             )
             with self._acting(volume_id, context):
-                self.storage.volumes.pop(volume_id, None)
+                gone = self.storage.volumes.pop(volume_id, None)
+                if gone is not None:
+                    self._take(gone, -gone.size_bytes)
             self._strike(Step.VISIBLE, Operation.DELETE, volume_id, context)
             self._clear(volume_id, context)
 
@@ -240,12 +241,18 @@ class MemoryBackend(interfaces.Backend):
                     context,
                 )
                 with self._acting(volume_id, context):
-                    volume.size_bytes = max(volume.size_bytes, size_bytes)
+                    more_bytes = max(0, size_bytes - volume.size_bytes)
+                    volume.size_bytes += more_bytes
+                    self._take(volume, more_bytes)
                 self._strike(
                     Step.VISIBLE, Operation.EXTEND, volume_id, context
                 )
                 self._clear(volume_id, context)
             return _facts(volume_id, volume)
+
+    def _take(self, volume: MemoryVolume, more_bytes: int) -> None:
+        if volume.provisioning is Provisioning.THICK:
+            self.storage.thick_bytes += more_bytes
 
     def find(self, volume_id: str) -> model.VolumeFacts | None:
         """See the interface."""

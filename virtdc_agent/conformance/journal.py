@@ -574,6 +574,36 @@ class JournalRules(JournalCase):
         self.journal.mark_published(3)
         self.assertEqual([], list(self.journal.get_unpublished(10)))
 
+    def test_what_was_published_since_is_not_asked_for(self) -> None:
+        """Who tells may be further than the note."""
+        self.append('a', 'b', 'c')
+        self.journal.mark_published(1)
+        for after, expected in ((0, [2, 3]), (2, [3]), (3, [])):
+            left = self.journal.get_unpublished(10, after=after)
+            self.assertEqual(expected, [one.sequence for one in left])
+
+    def test_no_more_wait_than_are_allowed(self) -> None:
+        """A journal that is full says so, and still knows what it has."""
+        known, _ = self.append('a', 'b')
+        other = create_event('other', 'c')
+        with self.assertRaises(exceptions.JournalUnavailable):
+            self.journal.append(other, max_waiting=2)
+        self.assertEqual(2, self.journal.count().waiting)
+        again = self.journal.append(known, max_waiting=2)
+        self.assertEqual(known.event_id, again.event_id)
+        self.claim(1)
+        self.journal.append(other, max_waiting=2)
+        self.assertEqual(2, self.journal.count().waiting)
+
+    def test_a_late_count_has_what_this_agent_wrote(self) -> None:
+        """Who asks nobody knows of its own writes at least."""
+        for number in range(3):
+            self.append(f'v{number}')
+            self.assertEqual(self.journal.count(), self.journal.count_lately())
+            (claim,) = self.claim(1)
+            self.journal.settle(claim, SUCCESS)
+            self.assertEqual(self.journal.count(), self.journal.count_lately())
+
     def test_counts_follow(self) -> None:
         """What waits and runs is counted as it goes."""
         self.append('a', 'b', 'c')

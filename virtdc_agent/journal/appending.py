@@ -20,12 +20,16 @@ from virtdc_agent import scheduling
 
 
 class Append(Change[Transition]):
-    """Accept an event, at the end of its queues and of its flow."""
+    """Accept an event, at the end of its queues and of its flow.
+
+    :param max_waiting: with so many waiting, no other is accepted.
+    """
 
     rank = 0
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: Event, max_waiting: int | None = None) -> None:
         self._event = event
+        self._max_waiting = max_waiting
         self._content = rows.event_text(event)
         # How its volume is provisioned is not asked: nothing that depends
         # on it copies yet.
@@ -59,6 +63,13 @@ class Append(Change[Transition]):
                     'every event needs an id of its own.'
                 )
             return tx.latest(row)
+        if self._max_waiting is not None and (
+            tx.totals.waiting >= self._max_waiting
+        ):
+            raise exceptions.JournalUnavailable(
+                f'{self._max_waiting} events are waiting already, and the '
+                'data centre takes no more: ask again later.'
+            )
         tx.totals.event += 1
         transition = Transition(
             event_id=event.event_id,

@@ -79,6 +79,34 @@ def translated(url: object) -> Iterator[None]:
         ) from exc
 
 
+def for_reading(engine: Any) -> Any:
+    """Return an engine for questions, which shares the other's connections.
+
+    On servers no transactions are begun and ended for them: that would be
+    two more messages each, and isolate them no better.
+    """
+    if not is_shared(engine):
+        return engine
+    return engine.execution_options(isolation_level='AUTOCOMMIT')
+
+
+@contextlib.contextmanager
+def reading(connection: Any) -> Iterator[None]:
+    """Begin what belongs together, and end it."""
+    with connection.begin():
+        yield
+
+
+@contextlib.contextmanager
+def asking(connection: Any) -> Iterator[None]:
+    """Begin and end one question, which is its own transaction."""
+    if connection.dialect.name == 'sqlite':
+        # oslo.db is not to begin one: see ``writing``.
+        connection.info['in_transaction'] = True
+    with connection.begin():
+        yield
+
+
 @contextlib.contextmanager
 def writing(connection: Any) -> Iterator[None]:
     """Begin a transaction that writes; commit it at the end.

@@ -24,13 +24,24 @@ MAX_TOGETHER = 256
 class Request(Generic[C]):
     """One change, and what came of it."""
 
-    __slots__ = ('change', 'done', 'error', 'result')
+    __slots__ = ('_turn', 'change', 'error', 'is_done', 'result')
 
     def __init__(self, change: C) -> None:
         self.change = change
-        self.done = threading.Event()
+        self.is_done = False
         self.result: Any = None
         self.error: Exception | None = None
+        # A lock as a signal: cheaper than an event, and there are many.
+        self._turn = threading.Lock()
+        self._turn.acquire()
+
+    def wait(self) -> None:
+        """Wait until it is done, or is the first of those that are not."""
+        self._turn.acquire()
+
+    def wake(self) -> None:
+        """End the wait. To be called once."""
+        self._turn.release()
 
 
 class GroupCommit(Generic[C]):
@@ -43,8 +54,9 @@ class GroupCommit(Generic[C]):
 
     def __init__(self, commit: Callable[[Sequence[Request[C]]], None]) -> None:
         self._commit = commit
+        self._lock = threading.Lock()
         self._queue: deque[Request[C]] = deque()
-        self._leading = threading.Lock()
+        self._is_led = False
 
     def run(self, change: C) -> Any:
         """Carry out a change; return its result when it is committed.
@@ -53,20 +65,23 @@ class GroupCommit(Generic[C]):
             or why the transaction failed.
         """
         request = Request(change)
-        self._queue.append(request)
-        # Who gets the lock leads, and may find that the leader before has
-        # served it already.
-        with self._leading:
-            while not request.done.is_set():
-                self._lead()
+        with self._lock:
+            self._queue.append(request)
+            waits = self._is_led
+            self._is_led = True
+        if waits:
+            request.wait()
+        if not request.is_done:
+            self._lead(request)
         if request.error is not None:
             raise request.error
         return request.result
 
-    def _lead(self) -> None:
-        together: list[Request[C]] = []
-        while self._queue and len(together) < MAX_TOGETHER:
-            together.append(self._queue.popleft())
+    def _lead(self, leader: Request[C]) -> None:
+        """Carry out what there is, beginning with the leader's own."""
+        with self._lock:
+            count = min(len(self._queue), MAX_TOGETHER)
+            together = [self._queue.popleft() for _ in range(count)]
         try:
             self._commit(together)
         except Exception as exc:
@@ -79,5 +94,16 @@ class GroupCommit(Generic[C]):
                 request.error = RuntimeError('the commit was interrupted')
             raise
         finally:
+            self._hand_over()
             for request in together:
-                request.done.set()
+                request.is_done = True
+                if request is not leader:
+                    request.wake()
+
+    def _hand_over(self) -> None:
+        """Have the first of those that came meanwhile lead."""
+        with self._lock:
+            following = self._queue[0] if self._queue else None
+            self._is_led = following is not None
+        if following is not None:
+            following.wake()

@@ -42,6 +42,15 @@ _CHANGES = (
     .order_by(TRANSITIONS.c.sequence)
     .limit(sa.bindparam('most', type_=sa.Integer))
 )
+_UNPUBLISHED = (
+    sa.select(TOTALS.c.publisher, TRANSITIONS.c.body)
+    .select_from(
+        TOTALS.join(TRANSITIONS, TRANSITIONS.c.sequence > TOTALS.c.published)
+    )
+    .where(TOTALS.c.id == 1, TRANSITIONS.c.sequence > sa.bindparam('after'))
+    .order_by(TRANSITIONS.c.sequence)
+    .limit(sa.bindparam('most', type_=sa.Integer))
+)
 _NEXT = (
     sa.select(EVENTS.c.id)
     .where(
@@ -85,7 +94,7 @@ class Reader:
         *,
         turn: contextlib.AbstractContextManager[Any] | None = None,
     ) -> None:
-        self._engine = engine
+        self._engine = engines.for_reading(engine)
         self._texts = texts
         self._turn = turn or contextlib.nullcontext()
         self._idle: list[Any] = []
@@ -98,49 +107,44 @@ class Reader:
         self._forget()
 
     def run(self, question: Callable[[Any], R]) -> R:
-        """Ask on a connection, in a transaction of its own.
+        """Ask several statements on a connection.
+
+        On SQLite they see one state of the journal; on servers each sees
+        what was committed before it.
 
         :raises JournalUnavailable: there is no answer.
         """
-        if self._closed:
-            raise exceptions.JournalUnavailable('the journal is closed.')
-        with self._turn, engines.translated(self._engine.url):
-            connection = self._borrow()
-            if connection is not None:
-                try:
-                    return self._ask(connection, question)
-                except db_exception.DBConnectionError:
-                    # It may have been idle for longer than the server
-                    # bears, or the server began anew: so with the others.
-                    self._forget()
-            return self._ask(self._engine.connect(), question)
+        return self._run(engines.reading, question)
+
+    def ask(
+        self, statement: Any, values: Mapping[str, object] | None = None
+    ) -> Sequence[Any]:
+        """Return the rows of one statement, which needs no transaction.
+
+        :raises JournalUnavailable: there is no answer.
+        """
+        return self._run(
+            engines.asking,
+            lambda connection: connection.execute(statement, values).all(),
+        )
 
     def totals(self) -> Totals:
         """Return the totals."""
-        return self.run(
-            lambda connection: Totals(*connection.execute(_TOTALS).one())
-        )
+        return Totals(*self.ask(_TOTALS)[0])
 
     def has_next(self, lane: Lane) -> bool:
         """Say whether something in a lane may begin, suspects included."""
+        return bool(self.ask(_NEXT, {'lane': lane.value}))
 
-        return self.run(
-            lambda connection: (
-                connection.execute(_NEXT, {'lane': lane.value}).first()
-                is not None
-            )
+    def unpublished(
+        self, after: int, limit: int
+    ) -> tuple[list[Transition], str | None]:
+        """Return the first transitions not told yet, and who is to tell."""
+        found = self.ask(_UNPUBLISHED, {'after': after, 'most': limit})
+        return (
+            [self._texts.transitions.read(body) for _, body in found],
+            found[0].publisher if found else None,
         )
-
-    def transitions(self, after: int, limit: int) -> list[Transition]:
-        """Return transitions, in order."""
-        bodies = self.run(
-            lambda connection: (
-                connection.execute(_CHANGES, {'after': after, 'most': limit})
-                .scalars()
-                .all()
-            )
-        )
-        return [self._texts.transitions.read(body) for body in bodies]
 
     def changes(self, after: int, limit: int) -> model.Changes:
         """See ``Journal.get_changes``."""
@@ -172,14 +176,9 @@ class Reader:
 
     def event(self, event_id: str) -> Event:
         """See ``Journal.get_event``."""
-        content = self.run(
-            lambda connection: connection.execute(
-                _CONTENT, {'of': event_id}
-            ).scalar()
-        )
-        if content is None:
-            raise exceptions.EventNotFound(f'There is no event {event_id}.')
-        return rows.event_from(content)
+        for found in self.ask(_CONTENT, {'of': event_id}):
+            return rows.event_from(found.content)
+        raise exceptions.EventNotFound(f'There is no event {event_id}.')
 
     def cancelled(
         self, claims: Collection[model.Claim]
@@ -194,24 +193,15 @@ class Reader:
 
     def fences(self) -> frozenset[int]:
         """See ``Journal.get_fences``."""
-        return frozenset(
-            self.run(
-                lambda connection: connection.execute(_FENCES).scalars().all()
-            )
-        )
+        return frozenset(found.fence for found in self.ask(_FENCES))
 
     def volume(self, volume_id: str) -> Volume:
         """See ``Journal.get_volume``."""
-        body = self.run(
-            lambda connection: connection.execute(
-                _VOLUME, {'of': volume_id}
-            ).scalar()
+        for found in self.ask(_VOLUME, {'of': volume_id}):
+            return rows.volume_from(found.body)
+        raise exceptions.VolumeNotFound(
+            f'The data centre has no volume {volume_id}.'
         )
-        if body is None:
-            raise exceptions.VolumeNotFound(
-                f'The data centre has no volume {volume_id}.'
-            )
-        return rows.volume_from(body)
 
     def volumes(self, marker: str | None, limit: int) -> model.VolumePage:
         """See ``Journal.get_volumes``."""
@@ -222,9 +212,7 @@ class Reader:
         )
         if marker is not None:
             query = query.where(VOLUMES.c.volume_id > marker)
-        bodies = self.run(
-            lambda connection: connection.execute(query).scalars().all()
-        )
+        bodies = [found.body for found in self.ask(query)]
         volumes = [rows.volume_from(body) for body in bodies[:limit]]
         return model.VolumePage(
             volumes=volumes,
@@ -235,15 +223,34 @@ class Reader:
 
     def _each(self, statement: Any, wanted: Iterable[str]) -> Iterator[Any]:
         for chunk in chunks(wanted):
-            yield from self.run(
-                lambda connection, chunk=chunk: connection.execute(  # type: ignore[misc]
-                    statement, {'wanted': chunk}
-                ).all()
-            )
+            yield from self.ask(statement, {'wanted': chunk})
 
-    def _ask(self, connection: Any, question: Callable[[Any], R]) -> R:
+    def _run(
+        self,
+        context: Callable[[Any], contextlib.AbstractContextManager[None]],
+        question: Callable[[Any], R],
+    ) -> R:
+        if self._closed:
+            raise exceptions.JournalUnavailable('the journal is closed.')
+        with self._turn, engines.translated(self._engine.url):
+            connection = self._borrow()
+            if connection is not None:
+                try:
+                    return self._answer(connection, context, question)
+                except db_exception.DBConnectionError:
+                    # It may have been idle for longer than the server
+                    # bears, or the server began anew: so with the others.
+                    self._forget()
+            return self._answer(self._engine.connect(), context, question)
+
+    def _answer(
+        self,
+        connection: Any,
+        context: Callable[[Any], contextlib.AbstractContextManager[None]],
+        question: Callable[[Any], R],
+    ) -> R:
         try:
-            with connection.begin():
+            with context(connection):
                 answer = question(connection)
         except BaseException:
             with contextlib.suppress(Exception):

@@ -36,6 +36,8 @@ from virtdc_agent.scheduling import Lane
 
 R = TypeVar('R')
 
+_RECENT_S = 1.0
+
 
 class SqlJournal(interfaces.Journal):
     """Keeps events, their history and volumes in a database.
@@ -128,9 +130,11 @@ class SqlJournal(interfaces.Journal):
         """See the interface."""
         return self._reader.fences()
 
-    def append(self, event: Event) -> Transition:
+    def append(
+        self, event: Event, *, max_waiting: int | None = None
+    ) -> Transition:
         """See the interface."""
-        return self._writer.run(appending.Append(event))
+        return self._writer.run(appending.Append(event, max_waiting))
 
     def claim(self, lane: Lane, limit: int) -> Sequence[model.Claim]:
         """See the interface."""
@@ -200,17 +204,19 @@ class SqlJournal(interfaces.Journal):
         """See the interface."""
         return self._reader.changes(after, limit)
 
-    def get_unpublished(self, limit: int) -> Sequence[Transition]:
+    def get_unpublished(
+        self, limit: int, *, after: int = 0
+    ) -> Sequence[Transition]:
         """See the interface."""
-        totals = self._reader.totals()
-        if totals.published == totals.sequence:
-            return []
+        found, publisher = self._reader.unpublished(after, limit)
         name = self._identity.name
-        if totals.publisher != name and not self._writer.run(
-            publishing.BecomePublisher(name)
-        ):
+        if not found or publisher == name:
+            return found
+        if not self._writer.run(publishing.BecomePublisher(name)):
             return []
-        return self._reader.transitions(totals.published, limit)
+        # Whoever had the role may have told some of them meanwhile.
+        found, _ = self._reader.unpublished(after, limit)
+        return found
 
     def mark_published(self, sequence: int) -> None:
         """See the interface."""
@@ -227,6 +233,13 @@ class SqlJournal(interfaces.Journal):
     def count(self) -> model.Counts:
         """See the interface."""
         return self._reader.totals().counts()
+
+    def count_lately(self) -> model.Counts:
+        """See the interface."""
+        last = self._writer.last
+        if last is None or self._clock.monotonic() - last.at > _RECENT_S:
+            return self.count()
+        return last.totals.counts()
 
     def subscribe(
         self, callback: Callable[[], None], lane: Lane | None = None

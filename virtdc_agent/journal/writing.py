@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import contextlib
+import dataclasses
 from typing import Any, TypeVar
 
 from oslo_db import exception as db_exception
@@ -16,6 +17,7 @@ from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal.group_commit import GroupCommit
 from virtdc_agent.journal.group_commit import Request
 from virtdc_agent.journal.transaction import Texts
+from virtdc_agent.journal.transaction import Totals
 from virtdc_agent.journal.transaction import Transaction
 
 R = TypeVar('R')
@@ -23,6 +25,17 @@ R = TypeVar('R')
 _ATTEMPTS = 5
 """How often a transaction is begun again that another one stood in the way
 of. By the order of its locks that is rare; databases may still say so."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Last:
+    """The totals as the last commit left them, and when that was.
+
+    :param at: of the monotonic clock, before the commit.
+    """
+
+    totals: Totals
+    at: float
 
 
 class Writer:
@@ -51,6 +64,7 @@ class Writer:
         self._bell = bell or Bell()
         self._connection: Any | None = None
         self._closed = False
+        self.last: Last | None = None
         self._together: GroupCommit[Change[Any]] = GroupCommit(self._commit)
 
     def run(self, change: Change[R]) -> R:
@@ -73,6 +87,7 @@ class Writer:
         if self._closed:
             raise exceptions.JournalUnavailable('the journal is closed.')
         for attempt in range(1, _ATTEMPTS + 1):
+            begun = self._clock.monotonic()
             try:
                 with self._turn, engines.translated(self._engine.url):
                     tx = self._try(requests)
@@ -84,6 +99,7 @@ class Writer:
                 ):
                     raise
             else:
+                self.last = Last(tx.totals, begun)
                 if tx.has_history or tx.woken:
                     self._bell.ring(tx.woken)
                 return
