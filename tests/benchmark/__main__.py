@@ -13,10 +13,12 @@ from tests.benchmark import cloud  # noqa: E402
 from tests.benchmark import durable  # noqa: E402
 from tests.benchmark import pipeline  # noqa: E402
 from tests.benchmark import report  # noqa: E402
+from tests.benchmark.simulator import compare  # noqa: E402
 
 PARTS = {
     'durable': durable.run,
     'pipeline': pipeline.run,
+    'simulator': compare.run,
     'cloud': cloud.run,
 }
 
@@ -26,12 +28,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog='tools/bench',
         description='Print the figures of the project, each beside its peer. '
-        'pipeline: the agent by itself, over a real broker. cloud: volumes '
-        "through real Cinder, beside Cinder's own drivers (some minutes).",
+        'durable: events per second, beside bare commits to the same '
+        'database. pipeline: the agent by itself, over a real broker. '
+        'simulator: policies, beside an oracle; it has options of its own. '
+        "cloud: volumes through real Cinder, beside Cinder's own drivers "
+        '(some minutes).',
     )
     parser.add_argument(
         'part', nargs='?', choices=[*PARTS, 'all'], default='all'
     )
+    if sys.argv[1:2] == ['simulator']:
+        compare.run(sys.argv[2:])
+        return 0
     part = parser.parse_args().part
     wanted = list(PARTS) if part == 'all' else [part]
     print(report.machine())

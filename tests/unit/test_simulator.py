@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import unittest
 
 from tests.benchmark.simulator import compare
+from tests.benchmark.simulator import measures
 from tests.benchmark.simulator.model import Scenario
 from tests.benchmark.simulator import scenarios
 from virtdc_agent.model import Signal
@@ -32,7 +34,7 @@ class TestSimulator(unittest.TestCase):
         """Capacity over mean duration: 8 / 0.5 s = 16 a second."""
         run = compare.simulate(BUSY, 'oracle', 1)
         self.assertAlmostEqual(
-            16.0, compare.ended_by(run, 60.0) / 60.0, delta=1.0
+            16.0, measures.ended_by(run, 60.0) / 60.0, delta=1.0
         )
 
     def test_each_ends_at_most_once_and_in_order(self) -> None:
@@ -54,6 +56,44 @@ class TestSimulator(unittest.TestCase):
         )
         fixed = compare.simulate(scenario, 'fixed', 1)
         oracle = compare.simulate(scenario, 'oracle', 1)
-        self.assertLess(compare.success_ratio(fixed), 0.9)
-        self.assertEqual(1.0, compare.success_ratio(oracle))
-        self.assertLess(compare.share_of(fixed, oracle), 0.6)
+        self.assertLess(measures.success_ratio(fixed), 0.9)
+        self.assertEqual(1.0, measures.success_ratio(oracle))
+        self.assertLess(measures.share_of(fixed, oracle), 0.6)
+
+    def test_the_adaptive_policy_is_back_within_a_minute(self) -> None:
+        """A storage falls to a tenth for 100 s, and comes back."""
+        (brown_out,) = (
+            one for one in scenarios.SCENARIOS if one.name == 'brown-out'
+        )
+        run = compare.simulate(brown_out, 'adaptive', 5)
+        oracle = compare.simulate(brown_out, 'oracle', 5)
+        self.assertLessEqual(measures.time_to_recover_s(run, oracle), 60.0)
+        self.assertGreaterEqual(measures.success_ratio(run), 0.99)
+        self.assertGreaterEqual(measures.share_of(run, oracle), 0.8)
+
+
+class TestMeasures(unittest.TestCase):
+    FALL = Scenario(
+        name='fall',
+        capacity=scenarios.fall(20, 2, 50, 100),
+        arrivals=scenarios.burst(5000),
+        length_s=200,
+        changes=(50, 100),
+    )
+
+    def test_only_a_rise_is_a_recovery(self) -> None:
+        self.assertEqual([100], measures.recoveries(self.FALL))
+        self.assertEqual([], measures.recoveries(BUSY))
+
+    def test_who_knows_recovers_at_once(self) -> None:
+        oracle = compare.simulate(self.FALL, 'oracle', 1)
+        self.assertEqual(0.0, measures.time_to_recover_s(oracle, oracle))
+
+    def test_who_never_grows_again_never_recovers(self) -> None:
+        run = compare.simulate(self.FALL, 'shrink', 1)
+        oracle = compare.simulate(self.FALL, 'oracle', 1)
+        self.assertEqual(math.inf, measures.time_to_recover_s(run, oracle))
+
+    def test_a_storage_that_never_fell_has_none(self) -> None:
+        oracle = compare.simulate(BUSY, 'oracle', 1)
+        self.assertIsNone(measures.time_to_recover_s(oracle, oracle))

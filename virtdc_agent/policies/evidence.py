@@ -41,8 +41,13 @@ class Evidence:
 
     @property
     def duration_s(self) -> float:
-        """Mean duration by Little's law: how many ran over how many ended."""
-        return self.load_s / self.ends if self.ends else math.inf
+        """Mean duration by Little's law: how many ran over how many ended.
+
+        Without those that were given up.
+        """
+        if not self.ends:
+            return math.inf
+        return sum(span_s for _, span_s in self.by_kind.values()) / self.ends
 
     def add(self, window: model.Window) -> None:
         """Add a window."""
@@ -58,6 +63,30 @@ class Evidence:
         self.overloads += sum(
             one.signal is Signal.OVERLOADED for one in window.samples
         )
+
+    def merge(self, other: Evidence, *, most: int) -> None:
+        """Add what was seen under the same limit at another time.
+
+        :param most: ends; of more, the older count for half.
+        """
+        if self.ends > most:
+            self.span_s /= 2
+            self.load_s /= 2
+            self.windows = -(-self.windows // 2)
+            self.overloads //= 2
+            self.by_kind = {
+                kind: (ends // 2, span_s / 2)
+                for kind, (ends, span_s) in self.by_kind.items()
+            }
+            self.ends = sum(ends for ends, _ in self.by_kind.values())
+        self.span_s += other.span_s
+        self.load_s += other.load_s
+        self.windows += other.windows
+        self.ends += other.ends
+        self.overloads += other.overloads
+        for kind, (ends, span_s) in other.by_kind.items():
+            own_ends, own_s = self.by_kind.get(kind, (0, 0.0))
+            self.by_kind[kind] = (own_ends + ends, own_s + span_s)
 
 
 def _exposures(window: model.Window) -> Mapping[str, tuple[int, float]]:
@@ -108,6 +137,58 @@ def log_ratio(before: Evidence, now: Evidence) -> float | None:
     # Half an end more on either side: the logarithm is finite, and hardly
     # moved by it where there are many.
     return math.log((above + 0.25) / (below + 0.25))
+
+
+def change_of(before: Evidence, now: Evidence, *, certainty: float) -> float:
+    """Return ``log_ratio`` if it is certain, else 0.
+
+    What would have ended at the former rates is compared with what did; that
+    nothing ends says something as well. The measure is the signed root of
+    the deviance of a Poisson count (McCullagh and Nelder, "Generalized
+    Linear Models"), widened by what the former rates are uncertain by.
+
+    :param certainty: in standard deviations.
+    """
+    expected, ended, known = _expected(before, now)
+    if not known or expected <= 0:
+        return 0.0
+    deviance = 2 * (expected - ended)
+    if ended:
+        deviance += 2 * ended * math.log(ended / expected)
+    if deviance < certainty**2 * (1 + expected / known):
+        return 0.0
+    return math.log((ended + 0.25) / (expected + 0.25))
+
+
+def log_odds(before: Evidence, now: Evidence) -> float:
+    """Return how much more likely it is that throughput followed the load.
+
+    The logarithm of the likelihood of an elasticity of 1 over that of 0, as
+    in Wald's sequential test ("Sequential Tests of Statistical Hypotheses",
+    1945): beyond 3 either way, one in twenty is wrong. Nearer to 0 by what
+    the former rates are uncertain by.
+    """
+    expected, ended, known = _expected(before, now)
+    if not known or now.load <= 0 or before.load <= 0:
+        return 0.0
+    step = math.log(now.load / before.load)
+    odds = ended * step - expected * (1 - math.exp(-step))
+    return odds / (1 + expected / known)
+
+
+def _expected(before: Evidence, now: Evidence) -> tuple[float, int, int]:
+    """Return how many would have ended now at the former rates.
+
+    :returns: with it, how many did, and of how many the rates are known.
+    """
+    expected, ended, known = 0.0, 0, 0
+    for kind, (ends, span_s) in now.by_kind.items():
+        ends_before, before_s = before.by_kind.get(kind, (0, 0.0))
+        if ends_before and before_s > 0:
+            expected += span_s * ends_before / before_s
+            ended += ends
+            known += ends_before
+    return expected, ended, known
 
 
 def is_enough(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from collections.abc import Sequence
 import functools
 import math
+from pathlib import Path
 import statistics
 
 from tests.benchmark import report
+from tests.benchmark.simulator import measures
 from tests.benchmark.simulator.model import Run
 from tests.benchmark.simulator.model import Scenario
 from tests.benchmark.simulator.model import Simulation
+from tests.benchmark.simulator.peers import Gradient2Policy
+from tests.benchmark.simulator.peers import VegasPolicy
 from tests.benchmark.simulator.scenarios import drawn
 from tests.benchmark.simulator.scenarios import SCENARIOS
-from virtdc_agent.model import Signal
 from virtdc_agent.policies.adaptive import AdaptivePolicy
 from virtdc_agent.policies.aimd import AimdPolicy
 from virtdc_agent.policies.fixed import FixedPolicy
@@ -37,73 +41,90 @@ class Oracle:
 
 
 POLICIES: dict[str, Callable] = {
+    'adaptive': AdaptivePolicy,
+    'aimd': AimdPolicy,
     'fixed': FixedPolicy,
     'shrink': ShrinkPolicy,
-    'aimd': AimdPolicy,
-    'adaptive': AdaptivePolicy,
+    'vegas': VegasPolicy,
+    'gradient2': Gradient2Policy,
 }
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def simulate(scenario: Scenario, policy: str, seed: int) -> Run:
     """Return a run."""
     kind = {'oracle': Oracle, **POLICIES}[policy]
     return Simulation(scenario, kind(scenario.start), seed).run()
 
 
-def ended_by(run: Run, until: float) -> int:
-    """Return how many events had succeeded at a time."""
-    return sum(
-        one.signal is Signal.SUCCESS and (one.ended or 0.0) <= until
-        for one in run.operations
-    )
-
-
-def end_of(run: Run) -> float:
-    """Return when the last success was."""
-    return max(
-        (
-            one.ended or 0.0
-            for one in run.operations
-            if one.signal is Signal.SUCCESS
-        ),
-        default=0.0,
-    )
-
-
-def share_of(run: Run, oracle: Run) -> float:
-    """Return the throughput beside the oracle's, while that had work."""
-    until = end_of(oracle)
-    return ended_by(run, until) / max(1, ended_by(oracle, until))
-
-
-def success_ratio(run: Run) -> float:
-    """Return the share of ended, valid requests that succeeded."""
-    ended = [
-        one
-        for one in run.operations
-        if one.signal is not None and not one.is_bad
+def judge(scenario: Scenario, policy: str, seeds: Sequence[int]) -> list[str]:
+    """Return a row of the table: medians, and the worst throughput."""
+    oracles = [simulate(scenario, 'oracle', seed) for seed in seeds]
+    runs = [simulate(scenario, policy, seed) for seed in seeds]
+    pairs = list(zip(runs, oracles, strict=True))
+    shares = [measures.share_of(*pair) for pair in pairs]
+    waits = [measures.p99_s(run) / measures.p99_s(one) for run, one in pairs]
+    took = [measures.time_to_recover_s(*pair) for pair in pairs]
+    recovered = [one for one in took if one is not None]
+    limits = [limit for run in runs for _, limit in run.limits]
+    return [
+        scenario.name,
+        policy,
+        f'{statistics.median(shares):.2f}',
+        f'{min(shares):.2f}',
+        f'{statistics.median(map(measures.success_ratio, runs)):.3f}',
+        f'{statistics.median(map(measures.failures, runs)):.0f}',
+        f'{statistics.median(waits):.2f}',
+        _seconds(recovered),
+        f'{min(limits)}..{max(limits)}',
     ]
-    good = sum(one.signal is Signal.SUCCESS for one in ended)
-    return good / len(ended) if ended else 1.0
 
 
-def p99_s(run: Run) -> float:
-    """Return the 99th percentile of the time from submission to end."""
-    times = [
-        one.ended - one.submitted
-        for one in run.operations
-        if one.ended is not None
-    ]
-    return report.percentile(times, 0.99) if times else math.inf
+def _seconds(values: Sequence[float]) -> str:
+    if not values:
+        return ''
+    median = statistics.median(values)
+    return 'never' if math.isinf(median) else f'{median:.0f} s'
 
 
-def main() -> int:
-    """Print the comparison."""
-    parser = argparse.ArgumentParser(prog='tools/bench simulator')
-    parser.add_argument('--policy', action='append', choices=[*POLICIES])
-    parser.add_argument('--scenario', action='append')
-    parser.add_argument('--seeds', type=int, default=9)
+def run(arguments: Sequence[str] = ()) -> None:
+    """Print the comparison; draw it if that is asked for."""
+    parser = argparse.ArgumentParser(
+        prog='tools/bench simulator',
+        description='Simulate policies on a storage with a hidden capacity, '
+        'beside an oracle that knows it. throughput, worst: of all seeds, '
+        "beside the oracle's; p99: of the time from submission to end, "
+        "beside the oracle's; failures: of valid requests; recovery: until "
+        "0.9 of the oracle's throughput, after the capacity came back.",
+    )
+    parser.add_argument(
+        '--policy',
+        action='append',
+        choices=[*POLICIES],
+        help='only this policy; may be repeated',
+    )
+    parser.add_argument(
+        '--scenario',
+        action='append',
+        metavar='NAME',
+        choices=[one.name for one in SCENARIOS],
+        help='only this scenario; may be repeated: '
+        + ', '.join(one.name for one in SCENARIOS).replace('%', '%%'),
+    )
+    parser.add_argument(
+        '--seeds',
+        type=int,
+        default=9,
+        metavar='COUNT',
+        help='runs of each (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--first-seed',
+        type=int,
+        default=0,
+        metavar='SEED',
+        help='the first of these seeds (default: %(default)s)',
+    )
     parser.add_argument(
         '--drawn',
         type=int,
@@ -111,39 +132,50 @@ def main() -> int:
         metavar='COUNT',
         help='so many drawn scenarios instead of the named ones',
     )
-    wanted = parser.parse_args()
-    rows = []
-    chosen = [drawn(number) for number in range(wanted.drawn)] or SCENARIOS
-    for scenario in chosen:
-        if wanted.scenario and scenario.name not in wanted.scenario:
-            continue
-        for policy in wanted.policy or POLICIES:
-            shares, ratios, waits = [], [], []
-            for seed in range(wanted.seeds):
-                oracle = simulate(scenario, 'oracle', seed)
-                run = simulate(scenario, policy, seed)
-                shares.append(share_of(run, oracle))
-                ratios.append(success_ratio(run))
-                waits.append(p99_s(run) / p99_s(oracle))
-            limits = [limit for _, limit in run.limits]
-            rows.append(
-                [
-                    scenario.name,
-                    policy,
-                    f'{statistics.median(shares):.2f}',
-                    f'{min(shares):.2f}',
-                    f'{statistics.median(ratios):.3f}',
-                    f'{statistics.median(waits):.2f}',
-                    f'{min(limits)}..{max(limits)}',
-                ]
-            )
+    parser.add_argument(
+        '--picture',
+        type=Path,
+        metavar='PATH',
+        help='draw limits over time, of the first seed, into this PNG file',
+    )
+    wanted = parser.parse_args(arguments)
+    if wanted.seeds < 1:
+        parser.error('--seeds: at least 1')
+    seeds = range(wanted.first_seed, wanted.first_seed + wanted.seeds)
+    chosen = [
+        one
+        for one in [drawn(number) for number in range(wanted.drawn)]
+        or SCENARIOS
+        if not wanted.scenario or one.name in wanted.scenario
+    ]
+    policies = wanted.policy or [*POLICIES]
     report.show(
         f'Policies beside an oracle, median of {wanted.seeds} seeds',
-        ('scenario', 'policy', 'throughput', 'worst', 'success', 'p99', 'N'),
-        rows,
+        (
+            'scenario',
+            'policy',
+            'throughput',
+            'worst',
+            'success',
+            'failures',
+            'p99',
+            'recovery',
+            'N',
+        ),
+        [
+            judge(scenario, policy, seeds)
+            for scenario in chosen
+            for policy in policies
+        ],
     )
-    return 0
+    if wanted.picture is not None:
+        # Only who wants pictures needs what draws them.
+        from tests.benchmark.simulator import pictures
 
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+        pictures.draw(
+            [
+                {name: simulate(scenario, name, seeds[0]) for name in policies}
+                for scenario in chosen
+            ],
+            wanted.picture,
+        )

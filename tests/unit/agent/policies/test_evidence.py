@@ -5,8 +5,10 @@ import unittest
 
 from virtdc_agent import model
 from virtdc_agent.model import Signal
+from virtdc_agent.policies.evidence import change_of
 from virtdc_agent.policies.evidence import Evidence
 from virtdc_agent.policies.evidence import is_enough
+from virtdc_agent.policies.evidence import log_odds
 from virtdc_agent.policies.evidence import log_ratio
 
 
@@ -75,3 +77,57 @@ class TestEvidence(unittest.TestCase):
         self.assertEqual(2, least(1.0))
         self.assertEqual(200, least(0.1))
         self.assertFalse(is_enough(0, 9, step=1.0, certainty=1.0))
+
+    def test_little_seen_is_no_change(self) -> None:
+        before = seen(10.0, ('create', 200, 0.5))
+        self.assertEqual(
+            0.0, change_of(before, seen(0.2, ('create', 2, 1.0)), certainty=3)
+        )
+
+    def test_that_nothing_ends_is_a_change(self) -> None:
+        before = seen(10.0, ('create', 200, 0.5))
+        stuck = Evidence()
+        stuck.add(
+            model.Window(
+                limit=10,
+                taken=0,
+                full=True,
+                samples=(),
+                duration_s=2.0,
+                concurrency=10.0,
+                unfinished=tuple(
+                    model.Unfinished(
+                        kind='create', age_s=2.0, concurrency=10.0
+                    )
+                    for _ in range(10)
+                ),
+            )
+        )
+        self.assertLess(change_of(before, stuck, certainty=3), -math.log(10))
+
+    def test_other_work_is_no_change(self) -> None:
+        before = seen(10.0, ('create', 200, 0.5))
+        copies = seen(10.0, ('copy', 1, 100.0))
+        self.assertEqual(0.0, change_of(before, copies, certainty=3))
+
+    def test_odds_tell_free_capacity_from_a_queue(self) -> None:
+        before = seen(10.0, ('create', 200, 0.5))
+        self.assertGreater(
+            log_odds(before, seen(20.0, ('create', 400, 0.5))), 3.0
+        )
+        self.assertLess(
+            log_odds(before, seen(20.0, ('create', 200, 1.0))), -3.0
+        )
+        self.assertGreater(
+            log_odds(before, seen(5.0, ('create', 100, 0.5))),
+            3.0,
+            'half as much with half as many: what was taken was of use',
+        )
+
+    def test_merged_it_is_the_sum_and_forgets_beyond_a_bound(self) -> None:
+        evidence = seen(10.0, ('create', 200, 0.5))
+        evidence.merge(seen(10.0, ('create', 100, 0.5)), most=300)
+        self.assertEqual((300, 20.0), (evidence.ends, evidence.span_s))
+        evidence.merge(seen(10.0, ('create', 100, 0.5)), most=250)
+        self.assertEqual(250, evidence.ends)
+        self.assertAlmostEqual(10.0, evidence.load)
