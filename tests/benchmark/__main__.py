@@ -13,10 +13,12 @@ from tests.benchmark import cloud  # noqa: E402
 from tests.benchmark import durable  # noqa: E402
 from tests.benchmark import pipeline  # noqa: E402
 from tests.benchmark import report  # noqa: E402
+from tests.benchmark import scale  # noqa: E402
 from tests.benchmark.simulator import compare  # noqa: E402
 
 PARTS = {
     'durable': durable.run,
+    'scale': scale.run,
     'pipeline': pipeline.run,
     'simulator': compare.run,
     'cloud': cloud.run,
@@ -29,7 +31,8 @@ def main() -> int:
         prog='tools/bench',
         description='Print the figures of the project, each beside its peer. '
         'durable: events per second, beside bare commits to the same '
-        'database. pipeline: the agent by itself, over a real broker. '
+        'database. scale: what one event costs beside a million others (some '
+        'minutes). pipeline: the agent by itself, over a real broker. '
         'simulator: policies, beside an oracle; it has options of its own. '
         "cloud: volumes through real Cinder, beside Cinder's own drivers "
         '(some minutes).',

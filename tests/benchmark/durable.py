@@ -186,7 +186,7 @@ def _measure(
     folder: Path, place: Place, backend: str, agents: int, task: list[str]
 ) -> list[dict[str, Any]]:
     """Run agents, each in a process of its own, and return what they say."""
-    _empty(place)
+    empty(place)
     pool = folder / 'pool'
     shutil.rmtree(pool, ignore_errors=True)
     pool.mkdir()
@@ -246,7 +246,7 @@ def _expect(worker: subprocess.Popen[str], word: str) -> None:
         raise RuntimeError('a worker did not start; it said why above')
 
 
-def _empty(place: Place) -> None:
+def empty(place: Place) -> None:
     """Make the journal anew."""
     engine = engines.make_engine(place.url)
     with engine.begin() as connection:

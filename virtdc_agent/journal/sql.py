@@ -208,6 +208,11 @@ class SqlJournal(interfaces.Journal):
         self, limit: int, *, after: int = 0
     ) -> Sequence[Transition]:
         """See the interface."""
+        if after and not self.is_shared:
+            # Nobody else tells; what we wrote ourselves need not be read.
+            written = self._writer.tail.following(after, limit)
+            if written:
+                return written
         found, publisher = self._reader.unpublished(after, limit)
         name = self._identity.name
         if not found or publisher == name:

@@ -108,6 +108,8 @@ class Transaction:
         self.texts = texts
         self.woken: set[Lane] = set()
         """Lanes in which something may begin that could not before."""
+        self.told: list[Transition] = []
+        """What this adds to the history, in its order."""
         self.candidates_wanted: dict[tuple[Lane, bool], int] = {}
         self._is_now = is_now
         self._clock_now = clock_now
@@ -356,6 +358,7 @@ class Transaction:
 
     def _note(self, row_id: int, transition: Transition) -> str:
         text = self.texts.transitions.write(transition)
+        self.told.append(transition)
         self._history.append(
             {
                 'sequence': transition.sequence,

@@ -16,6 +16,7 @@ from virtdc_agent.journal.change import Change
 from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal.group_commit import GroupCommit
 from virtdc_agent.journal.group_commit import Request
+from virtdc_agent.journal.tail import Tail
 from virtdc_agent.journal.transaction import Texts
 from virtdc_agent.journal.transaction import Totals
 from virtdc_agent.journal.transaction import Transaction
@@ -65,6 +66,7 @@ class Writer:
         self._connection: Any | None = None
         self._closed = False
         self.last: Last | None = None
+        self.tail = Tail()
         self._together: GroupCommit[Change[Any]] = GroupCommit(self._commit)
 
     def run(self, change: Change[R]) -> R:
@@ -100,6 +102,7 @@ class Writer:
                     raise
             else:
                 self.last = Last(tx.totals, begun)
+                self.tail.add(tx.told)
                 if tx.has_history or tx.woken:
                     self._bell.ring(tx.woken)
                 return

@@ -41,7 +41,7 @@ def draw(runs: Sequence[Mapping[str, Run]], path: Path) -> None:
         panel.set_visible(False)
     handles, labels = flat[0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc='outside upper center', ncols=4, frameon=False
+        handles, labels, loc='outside upper center', ncols=5, frameon=False
     )
     # Without what changes from one drawing to the next.
     figure.savefig(path, dpi=80, metadata={'Software': None})
@@ -74,7 +74,7 @@ def _draw_panel(panel, runs: Mapping[str, Run]) -> None:
     panel.set_yscale('log')
     panel.set_xlim(0, length_s)
     panel.set_ylim(0.9, 400)
-    panel.yaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
-    panel.set_xlabel('s', fontsize=8, loc='right', labelpad=-8)
+    panel.xaxis.set_major_formatter('{x:g} s')
+    panel.yaxis.set_major_formatter('{x:g}')
     panel.tick_params(labelsize=8)
     panel.grid(alpha=0.3, linewidth=0.5)

@@ -112,3 +112,18 @@ def claim(
     return model.Claim(
         event=event, attempt=attempt, fence=next(_fences), volume=volume
     )
+
+
+def transition(**changes: object) -> events.Transition:
+    """Return what is told when an event was accepted."""
+    event = create()
+    values: dict[str, object] = {
+        'event_id': event.event_id,
+        'operation': event.operation,
+        'volume_id': event.volume_id,
+        'origin': event.origin,
+        'state': events.State.WAITING,
+        'sequence': 1,
+        'occurred_at': NOW,
+    }
+    return events.Transition(**{**values, **changes})

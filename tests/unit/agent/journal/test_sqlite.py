@@ -131,6 +131,25 @@ class TestDurability(base.SqliteCase):
         self.assertEqual([], list(keeping.check()))
 
 
+class TestTelling(base.SqliteCase):
+    def told(self, after: int) -> list[int]:
+        found = self.journal.get_unpublished(10, after=after)
+        return [one.sequence for one in found]
+
+    def test_what_another_process_writes_is_told_in_its_place(self) -> None:
+        """An operator cancels; the agent has not written it."""
+        first, second = builders.create(), builders.create()
+        self.journal.append(first)
+        self.assertEqual([1], self.told(0))
+        self.journal.append(second)
+        other = self.open('operator')
+        other.cancel(first.event_id)
+        self.assertEqual([2], self.told(1))
+        self.assertEqual([3], self.told(2))
+        self.journal.append(builders.create())
+        self.assertEqual([3, 4], self.told(2))
+
+
 class TestTrouble(base.SqliteCase):
     def test_locked_by_another_process(self) -> None:
         event = builders.create('v')
