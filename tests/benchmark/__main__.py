@@ -31,7 +31,7 @@ def main() -> int:
         prog='tools/bench',
         description='Print the figures of the project, each beside its peer. '
         'durable: events per second, beside bare commits to the same '
-        'database. scale: what one event costs beside a million others (some '
+        'database. scale: what one event costs beside a million others (20 '
         'minutes). pipeline: the agent by itself, over a real broker. '
         'simulator: policies, beside an oracle; it has options of its own. '
         "cloud: volumes through real Cinder, beside Cinder's own drivers "
