@@ -80,7 +80,10 @@ class TestManage(ProgramCase):
         engine = engines.make_engine(
             f'sqlite:///{self.folder / "journal.sqlite"}'
         )
-        journal = SqlJournal(engine, agent='one', clock=SystemClock())
+        # A dozen programs are started while it lasts.
+        journal = SqlJournal(
+            engine, agent='one', clock=SystemClock(), lease_s=3600.0
+        )
         self.addCleanup(journal.close)
         journal.join()
         event = builders.create('v')
