@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import dataclasses
+import logging
 from typing import cast, TypeVar
 
 from cinder_virtdc.caller import Caller
@@ -25,6 +26,8 @@ from virtdc_agent.contract.fields import Reader
 from virtdc_agent.contract import rpc
 from virtdc_agent.contract.rpc import ErrorCode
 
+LOG = logging.getLogger(__name__)
+
 MAX_SEQUENCE = 2**63 - 1
 
 _FIRST_PAUSE_S = 0.1
@@ -38,12 +41,16 @@ T = TypeVar('T')
 class Changes:
     """A page of the agent's history.
 
-    :param transitions: in order of ``sequence``.
+    :param transitions: in order of ``sequence``; those of operations that
+        are not known here are left out.
+    :param reached: the sequence of the page's last item, also if it was left
+        out; 0 if the page is empty.
     :param oldest: the first sequence that is still kept; 0 if there is none.
     :param last: the latest sequence of all; 0 if there is none.
     """
 
     transitions: Sequence[Transition]
+    reached: int
     oldest: int
     last: int
 
@@ -127,8 +134,10 @@ class AgentClient:
         """Return up to ``limit`` transitions that follow a sequence."""
 
         def changes(answer: Answer) -> Changes:
+            items = _list_of_items(answer)
             return Changes(
-                transitions=_items_of(Transition)(answer),
+                transitions=_known_transitions(items),
+                reached=_reached(items),
                 oldest=_sequence(answer, 'oldest'),
                 last=_sequence(answer, 'last'),
             )
@@ -236,12 +245,38 @@ def _items_of(kind: type[T]) -> Callable[[Answer], Sequence[T]]:
     """Return a reader of answers that hold several values."""
 
     def read(answer: Answer) -> Sequence[T]:
-        items = answer.get('items')
-        if not isinstance(items, list):
-            raise MalformedMessage('answer.items', 'must be a list')
-        return [codec.decode(envelope, kind) for envelope in items]
+        return [
+            codec.decode(envelope, kind) for envelope in _list_of_items(answer)
+        ]
 
     return read
+
+
+def _list_of_items(answer: Answer) -> list[object]:
+    items = answer.get('items')
+    if not isinstance(items, list):
+        raise MalformedMessage('answer.items', 'must be a list')
+    return items
+
+
+def _known_transitions(items: Sequence[object]) -> Sequence[Transition]:
+    """Read a history, and pass over what a newer agent can do."""
+    known = []
+    for envelope in items:
+        try:
+            known.append(codec.decode(envelope, Transition))
+        except MalformedMessage as exc:
+            if exc.field != 'data.operation':
+                raise
+            LOG.warning('An event is passed over: %s. Upgrade this side.', exc)
+    return known
+
+
+def _reached(items: Sequence[object]) -> int:
+    if not items:
+        return 0
+    data = Reader(items[-1], 'item').child('data')
+    return data.integer('sequence', minimum=1, maximum=MAX_SEQUENCE)
 
 
 def _sequence(answer: Answer, name: str) -> int:

@@ -31,8 +31,9 @@ class CloudVolume:
     :param platform_id: its name in the data centre: differs from
         ``volume_id`` once it was migrated.
     :param is_attached: whether there is any attachment.
-    :param is_plain: made empty: from no volume, snapshot or image, not
-        encrypted, and not being migrated.
+    :param is_copy: made from a volume or a snapshot.
+    :param is_plain: made from no image, not encrypted, and not being
+        migrated.
     """
 
     volume_id: str
@@ -41,6 +42,7 @@ class CloudVolume:
     size_gib: int
     properties: Mapping[str, str]
     is_attached: bool = False
+    is_copy: bool = False
     is_plain: bool = True
 
 
@@ -228,10 +230,9 @@ def _volume(volume: Mapping[str, Any]) -> CloudVolume:
         size_gib=volume['size'],
         properties=volume.get('metadata') or {},
         is_attached=bool(volume.get('attachments')),
+        is_copy=bool(volume.get('source_volid') or volume.get('snapshot_id')),
         is_plain=not (
-            volume.get('source_volid')
-            or volume.get('snapshot_id')
-            or volume.get('encrypted')
+            volume.get('encrypted')
             or volume.get('volume_image_metadata')
             or migration not in (None, 'success', 'error')
         ),

@@ -41,7 +41,10 @@ NEEDED = frozenset(
         Operation.DISCONNECT,
     }
 )
-"""What a data centre must be able to do to be a backend of Cinder."""
+"""What a data centre must be able to do to be a backend of Cinder.
+
+Everything else is asked of one that has declared it, and of no other.
+"""
 
 
 @interface.volumedriver
@@ -56,10 +59,12 @@ class VirtDCDriver(driver.VolumeDriver):
     .. code-block:: none
 
         1.0.0 - create, delete, extend, attach and detach volumes
+        1.1.0 - snapshots, volumes from snapshots, from volumes and from
+                images, revert, retype in place, several attachments
 
     """
 
-    VERSION = '1.0.0'
+    VERSION = '1.1.0'
     CI_WIKI_NAME = 'VirtDC_CI'
     # The agent keeps the order of what happens to one volume, whichever
     # process asks for it; nothing is locked here.
@@ -137,6 +142,14 @@ class VirtDCDriver(driver.VolumeDriver):
                 translate.create_parameters(volume, to_be_filled=to_be_filled),
             )
 
+    def create_volume_from_snapshot(self, volume: Any, snapshot: Any) -> None:
+        """Have a volume made that begins as a snapshot; it may be larger."""
+        self._clone(volume, snapshot.volume, snapshot.id)
+
+    def create_cloned_volume(self, volume: Any, src_vref: Any) -> None:
+        """Have a volume made that begins as another; it may be larger."""
+        self._clone(volume, src_vref)
+
     def clone_image(
         self,
         context: Any,
@@ -144,14 +157,24 @@ class VirtDCDriver(driver.VolumeDriver):
         image_location: Any,
         image_meta: Any,
         image_service: Any,
-    ) -> tuple[None, bool]:
-        """Leave it to Cinder to copy the image, and remember that it will.
+    ) -> tuple[dict[str, Any] | None, bool]:
+        """Have a volume made of an image that the data centre can read.
 
-        If Cinder dies before that, the volume that the data centre made is
-        not yet what its owner asked for.
+        Otherwise Cinder copies it, from its cache if it can. If Cinder dies
+        before that is done, the volume that the data centre made is not yet
+        what its owner asked for, and that is remembered there.
         """
-        self._to_be_filled.add(volume.id)
-        return None, False
+        with _cinder_errors(rejected=_unacceptable(image_meta)):
+            url = translate.url_of_image(
+                image_location, image_meta, self._known_capacity.image_urls
+            )
+            if url is None:
+                self._to_be_filled.add(volume.id)
+                return None, False
+            self._run(
+                volume, translate.import_parameters(volume, url, image_meta)
+            )
+        return {}, True
 
     def create_volume_from_backup(self, volume: Any, backup: Any) -> None:
         """Leave it to Cinder to restore, and remember that it will."""
@@ -177,6 +200,65 @@ class VirtDCDriver(driver.VolumeDriver):
                 volume,
                 events.ExtendParameters(size_bytes=new_size * translate.GIB),
             )
+
+    def create_snapshot(self, snapshot: Any) -> None:
+        """Have a volume kept as it is now."""
+        with _cinder_errors():
+            self._run(
+                snapshot.volume,
+                translate.snapshot_parameters(snapshot),
+                owner=snapshot,
+            )
+
+    def delete_snapshot(self, snapshot: Any) -> None:
+        """Have a snapshot removed; one that is gone counts as removed."""
+        with _cinder_errors(rejected=exception.SnapshotIsBusy):
+            self._run(
+                snapshot.volume,
+                events.DeleteSnapshotParameters(snapshot_id=snapshot.id),
+                owner=snapshot,
+            )
+
+    def revert_to_snapshot(
+        self, context: Any, volume: Any, snapshot: Any
+    ) -> None:
+        """Have a volume read as a snapshot of it; it keeps its size."""
+        with _cinder_errors():
+            self._run(volume, events.RevertParameters(snapshot_id=snapshot.id))
+
+    def snapshot_revert_use_temp_snapshot(self) -> bool:
+        """Need none: a revert that fails leaves the volume as it was."""
+        return False
+
+    def retype(
+        self,
+        context: Any,
+        volume: Any,
+        new_type: Any,
+        diff: Any,
+        host: Any,
+    ) -> tuple[bool, None]:
+        """Agree if the data centre has nothing to do; else Cinder copies."""
+        with _cinder_errors():
+            return (
+                translate.is_met(
+                    new_type, volume.volume_type, self._known_capacity
+                ),
+                None,
+            )
+
+    def update_migrated_volume(
+        self,
+        context: Any,
+        volume: Any,
+        new_volume: Any,
+        original_volume_status: str,
+    ) -> dict[str, Any]:
+        """Let a volume be known from now on by the name of its new data."""
+        return {
+            '_name_id': new_volume.name_id,
+            'provider_location': new_volume.provider_location,
+        }
 
     def ensure_export(self, context: Any, volume: Any) -> None:
         """Do nothing: the agent remembers its attachments."""
@@ -209,11 +291,19 @@ class VirtDCDriver(driver.VolumeDriver):
         volume: Any,
         connector: Mapping[str, Any] | None,
         **kwargs: Any,
-    ) -> None:
-        """Let a host no longer reach a volume; without one, no host."""
+    ) -> bool:
+        """Let a host no longer reach a volume; without one, no host.
+
+        :returns: whether the host uses the volume otherwise, and so keeps it.
+        """
         with _cinder_errors():
             host = translate.host_of(connector) if connector else None
+            if connector and translate.is_shared(
+                volume.volume_attachment, connector
+            ):
+                return True
             self._run(volume, events.DisconnectParameters(host=host))
+        return False
 
     @property
     def _open_session(self) -> session.Session:
@@ -244,17 +334,58 @@ class VirtDCDriver(driver.VolumeDriver):
             executor='eventlet' if eventlet else 'threading',
         )
 
-    def _run(self, volume: Any, parameters: events.Parameters) -> None:
-        context = request_context.get_current()
-        self._open_session.runner.run(
-            translate.event(
+    @property
+    def _known_capacity(self) -> events.Capacity:
+        if self._capacity is None:
+            self._capacity = self._open_session.client.get_capacity()
+        return self._capacity
+
+    def _clone(
+        self, volume: Any, source: Any, snapshot_id: str | None = None
+    ) -> None:
+        """Have a volume made that begins as another, or as a snapshot of it.
+
+        Cinder makes the copy of what is bootable bootable, afterwards.
+        """
+        is_from_image = volume.id in self._to_be_filled
+        with _cinder_errors():
+            self._run(
                 volume,
-                parameters,
-                event_id=str(uuid.uuid4()),
-                now=datetime.datetime.now(datetime.UTC),
-                request_id=context.request_id if context else '',
+                translate.clone_parameters(
+                    volume,
+                    source.name_id,
+                    snapshot_id=snapshot_id,
+                    to_be_filled=is_from_image or bool(source.bootable),
+                ),
             )
+        # Not before: if its cache fails, Cinder copies the image itself.
+        self._to_be_filled.discard(volume.id)
+
+    def _run(
+        self, volume: Any, parameters: events.Parameters, owner: Any = None
+    ) -> None:
+        context = request_context.get_current()
+        event = translate.event(
+            volume,
+            parameters,
+            event_id=str(uuid.uuid4()),
+            now=datetime.datetime.now(datetime.UTC),
+            request_id=context.request_id if context else '',
+            owner=owner,
         )
+        self._check_offered(event.operation)
+        self._open_session.runner.run(event)
+
+    def _check_offered(self, operation: Operation) -> None:
+        """Refuse what the data centre has not declared.
+
+        An older agent would call it malformed. Before the answer is no, the
+        agent is asked once more: it may have been upgraded since.
+        """
+        if operation in NEEDED or operation in self._known_capacity.operations:
+            return
+        self._capacity = self._open_session.client.get_capacity()
+        translate.check_offered(operation, self._capacity)
 
     def _current_stats(self) -> dict[str, Any]:
         try:
@@ -288,6 +419,16 @@ class VirtDCDriver(driver.VolumeDriver):
                 enum=[member.value for member in kind],
             )
         return properties, 'virtdc'
+
+
+def _unacceptable(image: Mapping[str, Any]) -> Callable[..., Exception]:
+    def error(message: str) -> Exception:
+        unacceptable: Exception = exception.ImageUnacceptable(
+            image_id=image.get('id'), reason=message
+        )
+        return unacceptable
+
+    return error
 
 
 @contextlib.contextmanager

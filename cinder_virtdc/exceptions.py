@@ -7,6 +7,7 @@
     ├── AgentRefused         the agent answered no; see its code
     ├── ContractMismatch     never retry: upgrade the older side
     ├── InvalidRequest       never retry: it cannot be put into an event
+    ├── OperationUnsupported never retry: the data centre does not offer it
     ├── OperationFailed      the event ended as failed, with a reason
     ├── OperationTimeout     the event has not ended in time
     ├── EventLost            the agent forgot an event that it had accepted
@@ -53,6 +54,10 @@ class ContractMismatch(VirtDCError):
 
 class InvalidRequest(VirtDCError):
     """What Cinder asks cannot be put into an event."""
+
+
+class OperationUnsupported(VirtDCError):
+    """The data centre has not declared that it can do this."""
 
 
 class OperationFailed(VirtDCError):

@@ -24,6 +24,7 @@ from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import Reason
+from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
@@ -62,6 +63,7 @@ class FakeAgent:
         self.events: dict[str, Event] = {}
         self.history: list[Transition] = []
         self.volumes: dict[str, Volume] = {}
+        self.snapshots: dict[str, Snapshot] = {}
         self.capacity = Capacity(
             agent='fake',
             backend='memory',
@@ -264,7 +266,9 @@ class FakeAgent:
     def _apply(self, event: Event) -> None:
         known = self.volumes.get(event.volume_id)
         match event.parameters:
-            case events.CreateParameters() as wanted:
+            case (
+                events.CreateParameters() | events.ImportParameters()
+            ) as wanted:
                 self.volumes[event.volume_id] = Volume(
                     volume_id=event.volume_id,
                     size_bytes=wanted.size_bytes,
@@ -296,6 +300,35 @@ class FakeAgent:
                         for host in known.attached_to
                         if wanted.host not in (None, host)
                     ),
+                )
+            case events.SnapshotParameters() as wanted if known:
+                self.snapshots[wanted.snapshot_id] = Snapshot(
+                    snapshot_id=wanted.snapshot_id,
+                    volume_id=known.volume_id,
+                    size_bytes=known.size_bytes,
+                    format=known.format,
+                    created_at=_EPOCH,
+                    name=wanted.name,
+                    description=wanted.description,
+                    metadata=wanted.metadata,
+                    project_id=event.requested_by.project_id,
+                    user_id=event.requested_by.user_id,
+                )
+            case events.DeleteSnapshotParameters() as wanted:
+                self.snapshots.pop(wanted.snapshot_id, None)
+            case events.CloneParameters() as wanted if (
+                source := self.volumes.get(wanted.source_id)
+            ):
+                self.volumes[event.volume_id] = Volume(
+                    volume_id=event.volume_id,
+                    size_bytes=wanted.size_bytes,
+                    format=wanted.format or source.format,
+                    provisioning=wanted.provisioning or source.provisioning,
+                    created_at=_EPOCH,
+                    updated_at=_EPOCH,
+                    name=wanted.name,
+                    description=wanted.description,
+                    metadata=wanted.metadata,
                 )
 
     def _tell(

@@ -87,10 +87,10 @@ class Follower:
                     continue
                 for transition in changes.transitions:
                     self._take(transition, tell=tell)
-                if not changes.transitions:
+                if not changes.reached:
                     self._advance_to(changes.last)
                     return
-                self._advance_to(changes.transitions[-1].sequence)
+                self._advance_to(changes.reached)
 
     def retain(self, platform_ids: Collection[str], up_to: int) -> None:
         """Forget volumes that Cinder does not have.

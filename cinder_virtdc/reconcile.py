@@ -79,12 +79,14 @@ def is_outdated(
 
     A volume that shows something later is left alone: whoever wrote that
     knew more. What is later than the journal's end is of another journal,
-    which was lost.
+    which was lost. And what is later on a migrated volume is of its old data,
+    whose removal was taken for its own.
     """
     if properties.ends_volume(latest):
         return False
     shown = volume.properties
-    if latest.sequence < properties.sequence_of(shown) <= last_sequence:
+    is_later = latest.sequence < properties.sequence_of(shown) <= last_sequence
+    if is_later and volume.platform_id == volume.volume_id:
         return False
     wanted = properties.properties_of(latest)
     return wanted != {
@@ -96,12 +98,14 @@ def is_candidate(volume: CloudVolume, latest: Transition | None) -> bool:
     """Say whether a volume may be one that Cinder wrongly holds in error.
 
     So it is after the death of a cinder-volume in the middle of a create,
-    which the data centre then finished. One that anything happened to since
-    its creation, or that anything but emptiness was to be in, is not.
+    which the data centre then finished: an empty volume, or a copy of a
+    volume or snapshot, which is whole as it appears. One that anything
+    happened to since is not, nor one that Cinder was to fill.
     """
+    made_by = Operation.CLONE if volume.is_copy else Operation.CREATE
     return (
         latest is not None
-        and latest.operation is Operation.CREATE
+        and latest.operation is made_by
         and latest.state is State.SUCCESS
         and volume.status == 'error'
         and volume.is_plain

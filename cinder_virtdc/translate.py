@@ -6,7 +6,10 @@ with the data when a volume is migrated and its ``id`` does not.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Mapping
+import dataclasses
 import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -26,13 +29,19 @@ GIB = 1024**3
 FORMAT_SPEC = 'virtdc:format'
 PROVISIONING_SPEC = 'virtdc:provisioning'
 STANDARD_PROVISIONING_SPEC = 'provisioning:type'
+IMAGE_FORMATS = frozenset({'raw', 'qcow2'})
+"""Of images that a data centre may read by itself."""
+HASH_ALGORITHMS = frozenset({'sha256', 'sha384', 'sha512'})
+SIGNATURE_PREFIX = 'img_signature'
+MULTIATTACH_SPEC = 'multiattach'
+"""Cinder's own; it holds for a type if the value is exactly ``<is> True``."""
 
 PROPERTY_PREFIX = 'virtdc.'
 """Of the properties that the listener keeps on a volume."""
 
 TO_BE_FILLED = 'virtdc.to_be_filled'
 """Metadata of a volume that is not whole when the data centre has made it:
-Cinder is to copy an image or a backup into it."""
+Cinder is to copy an image or a backup into it, or to make it bootable."""
 
 T = TypeVar('T', Format, Provisioning)
 
@@ -43,18 +52,90 @@ class VolumeType(Protocol):
     extra_specs: Mapping[str, str] | None
 
 
-class Volume(Protocol):
-    """What is used of a Cinder volume."""
+class Owned(Protocol):
+    """What has an owner."""
+
+    project_id: str | None
+    user_id: str | None
+
+
+class Described(Owned, Protocol):
+    """What its owner has given a name."""
 
     id: str
-    name_id: str
-    size: int
     display_name: str | None
     display_description: str | None
     metadata: Mapping[str, str] | None
-    project_id: str | None
-    user_id: str | None
+
+
+class Volume(Described, Protocol):
+    """What is used of a Cinder volume."""
+
+    name_id: str
+    size: int
     volume_type: VolumeType | None
+
+
+class Attachment(Protocol):
+    """What is used of one attachment of a Cinder volume."""
+
+    connector: Mapping[str, object] | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Storing:
+    """How a volume type wants its volumes stored; ``None``: does not care."""
+
+    format: Format | None
+    provisioning: Provisioning | None
+
+
+def storing_of(volume_type: VolumeType | None) -> Storing:
+    """Return what a volume type asks of the data centre.
+
+    :raises InvalidRequest: it asks for what does not exist.
+    """
+    specs = (volume_type and volume_type.extra_specs) or {}
+    format_ = _spec(specs, FORMAT_SPEC, Format)
+    if specs.get(MULTIATTACH_SPEC) == '<is> True':
+        if format_ is Format.QCOW2:
+            raise exceptions.InvalidRequest(
+                f'The volume type asks for {MULTIATTACH_SPEC} and for '
+                f'{FORMAT_SPEC} = {format_}: only a raw volume may be '
+                'written to by several hosts.'
+            )
+        format_ = Format.RAW
+    return Storing(
+        format=format_,
+        provisioning=_spec(specs, PROVISIONING_SPEC, Provisioning)
+        or _spec(specs, STANDARD_PROVISIONING_SPEC, Provisioning),
+    )
+
+
+def is_met(
+    wanted: VolumeType | None, had: VolumeType | None, capacity: Capacity
+) -> bool:
+    """Say whether volumes of one type are stored as another wants them.
+
+    :raises InvalidRequest: a type asks for what does not exist.
+    """
+    one, other = storing_of(wanted), storing_of(had)
+    return _is_met(one.format, other.format, capacity.formats) and _is_met(
+        one.provisioning, other.provisioning, capacity.provisionings
+    )
+
+
+def check_offered(operation: Operation, capacity: Capacity) -> None:
+    """Refuse what a data centre has not declared that it can do.
+
+    :raises OperationUnsupported: says which, and what to do.
+    """
+    if operation not in capacity.operations:
+        raise exceptions.OperationUnsupported(
+            f'The storage {capacity.backend} of agent {capacity.agent} does '
+            f'not offer the operation {operation}: upgrade the agent, or '
+            'configure another backend there.'
+        )
 
 
 def create_parameters(
@@ -65,23 +146,101 @@ def create_parameters(
     :param to_be_filled: whether Cinder will copy something into it.
     :raises InvalidRequest: the volume's type asks for what does not exist.
     """
-    specs = (volume.volume_type and volume.volume_type.extra_specs) or {}
-    provisioning = _spec(specs, PROVISIONING_SPEC, Provisioning)
-    metadata = {
-        _clean(key): fields.clean_text(value or '')
-        for key, value in (volume.metadata or {}).items()
-        if not key.startswith(PROPERTY_PREFIX)
-    }
-    if to_be_filled:
-        metadata[TO_BE_FILLED] = 'true'
+    storing = storing_of(volume.volume_type)
     return events.CreateParameters(
         size_bytes=volume.size * GIB,
         name=_clean(volume.display_name),
-        description=fields.clean_text(volume.display_description or ''),
-        metadata=metadata,
-        format=_spec(specs, FORMAT_SPEC, Format),
-        provisioning=provisioning
-        or _spec(specs, STANDARD_PROVISIONING_SPEC, Provisioning),
+        description=_description(volume),
+        metadata=_metadata(volume, to_be_filled=to_be_filled),
+        format=storing.format,
+        provisioning=storing.provisioning,
+    )
+
+
+def clone_parameters(
+    volume: Volume,
+    source_id: str,
+    *,
+    snapshot_id: str | None = None,
+    to_be_filled: bool = False,
+) -> events.CloneParameters:
+    """Return what the data centre must know to make a copy.
+
+    :param source_id: the data centre's name of what is copied.
+    :param snapshot_id: the snapshot of it to copy, or the volume itself.
+    :param to_be_filled: whether Cinder has more to do with the copy.
+    :raises InvalidRequest: the volume's type asks for what does not exist.
+    """
+    storing = storing_of(volume.volume_type)
+    return events.CloneParameters(
+        source_id=source_id,
+        snapshot_id=snapshot_id,
+        size_bytes=volume.size * GIB,
+        name=_clean(volume.display_name),
+        description=_description(volume),
+        metadata=_metadata(volume, to_be_filled=to_be_filled),
+        format=storing.format,
+        provisioning=storing.provisioning,
+    )
+
+
+def url_of_image(
+    location: object, image: Mapping[str, Any], readable: Collection[str]
+) -> str | None:
+    """Return where the data centre can read an image by itself, if it can.
+
+    Images that are signed or wrapped are left to Cinder, which knows what to
+    make of them.
+
+    :param location: as Glance tells Cinder: an address, and a list of more.
+    :param image: Cinder's description of it.
+    :param readable: what addresses begin with that the data centre can read.
+    """
+    properties = image.get('properties') or {}
+    if (
+        image.get('container_format') != 'bare'
+        or image.get('disk_format') not in IMAGE_FORMATS
+        or any(str(name).startswith(SIGNATURE_PREFIX) for name in properties)
+    ):
+        return None
+    direct, more = location if isinstance(location, tuple) else (location, [])
+    for url in (direct, *(one.get('url') for one in more or ())):
+        if isinstance(url, str) and url.startswith(tuple(readable)):
+            return url
+    return None
+
+
+def import_parameters(
+    volume: Volume, url: str, image: Mapping[str, Any]
+) -> events.ImportParameters:
+    """Return what the data centre must know to make a volume of an image.
+
+    :raises InvalidRequest: the volume's type asks for what does not exist.
+    """
+    storing = storing_of(volume.volume_type)
+    algorithm = image.get('os_hash_algo') or ''
+    is_known = algorithm in HASH_ALGORITHMS
+    return events.ImportParameters(
+        url=url,
+        image_format=str(image['disk_format']),
+        size_bytes=volume.size * GIB,
+        hash_algorithm=algorithm if is_known else '',
+        hash_value=(image.get('os_hash_value') or '') if is_known else '',
+        name=_clean(volume.display_name),
+        description=_description(volume),
+        metadata=_metadata(volume),
+        format=storing.format,
+        provisioning=storing.provisioning,
+    )
+
+
+def snapshot_parameters(snapshot: Described) -> events.SnapshotParameters:
+    """Return what the data centre must know to take a snapshot."""
+    return events.SnapshotParameters(
+        snapshot_id=snapshot.id,
+        name=_clean(snapshot.display_name),
+        description=_description(snapshot),
+        metadata=_metadata(snapshot),
     )
 
 
@@ -111,6 +270,25 @@ def host_of(connector: Mapping[str, object]) -> str:
     return fields.clean_text(host, 255)
 
 
+def is_shared(
+    attachments: Iterable[Attachment], connector: Mapping[str, object]
+) -> bool:
+    """Say whether a host has more attachments than the one that ends.
+
+    The data centre knows hosts. Two attachments of a volume to one host, of
+    two servers or of one that is resized in its place, are one there.
+
+    :param attachments: all of a volume, with the one that ends.
+    :raises InvalidRequest: the connector that ends has no host.
+    """
+    host = host_of(connector)
+    return [
+        fields.clean_text(str(one.connector.get('host')), 255)
+        for one in attachments
+        if one.connector
+    ].count(host) > 1
+
+
 def event(
     volume: Volume,
     parameters: events.Parameters,
@@ -118,8 +296,13 @@ def event(
     event_id: str,
     now: datetime.datetime,
     request_id: str = '',
+    owner: Owned | None = None,
 ) -> Event:
-    """Return the event that changes a volume as the parameters say."""
+    """Return the event that changes a volume as the parameters say.
+
+    :param owner: on whose behalf, if not the volume's owner's.
+    """
+    owner = owner or volume
     return Event(
         event_id=event_id,
         operation=_OPERATION_OF[type(parameters)],
@@ -128,8 +311,8 @@ def event(
         parameters=parameters,
         created_at=now,
         requested_by=Requester(
-            project_id=_clean(volume.project_id),
-            user_id=_clean(volume.user_id),
+            project_id=_clean(owner.project_id),
+            user_id=_clean(owner.user_id),
             request_id=_clean(request_id),
         ),
     )
@@ -152,7 +335,10 @@ def stats(capacity: Capacity) -> dict[str, Any]:
         ),
         'online_extend_support': Operation.EXTEND in capacity.operations,
         'total_volumes': capacity.volumes,
-        'multiattach': False,
+        # A qcow2 image has one writer. Which volumes may have several is for
+        # Cinder to say, by their types.
+        'multiattach': Format.RAW in capacity.formats,
+        'consistent_group_snapshot_enabled': False,
         'QoS_support': False,
         'sparse_copy_volume': thin,
     }
@@ -192,6 +378,29 @@ def _spec(specs: Mapping[str, str], name: str, kind: type[T]) -> T | None:
             f'The volume type asks for {name} = {wanted}, which does not '
             f'exist. Valid: {valid}.'
         ) from None
+
+
+def _is_met(wanted: T | None, had: T | None, offered: Collection[T]) -> bool:
+    # What a type left open was chosen by the data centre; which of several,
+    # is not known here.
+    return wanted is None or wanted == had or set(offered) == {wanted}
+
+
+def _metadata(
+    described: Described, *, to_be_filled: bool = False
+) -> dict[str, str]:
+    metadata = {
+        _clean(key): fields.clean_text(value or '')
+        for key, value in (described.metadata or {}).items()
+        if not key.startswith(PROPERTY_PREFIX)
+    }
+    if to_be_filled:
+        metadata[TO_BE_FILLED] = 'true'
+    return metadata
+
+
+def _description(described: Described) -> str:
+    return fields.clean_text(described.display_description or '')
 
 
 def _clean(value: str | None) -> str:

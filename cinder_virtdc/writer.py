@@ -78,6 +78,7 @@ class Writer:
         self._failing: set[str] = set()
         self._gone: dict[str, None] = {}
         self._alias: dict[str, str] = {}
+        self._replaced: set[str] = set()
         self._rest_until = 0.0
         self._failures = 0
         self._stopped = False
@@ -116,7 +117,7 @@ class Writer:
             if properties.ends_volume(transition):
                 self._forget(volume_id)
                 return
-            if volume_id in self._gone:
+            if volume_id in self._gone or volume_id in self._replaced:
                 return
             self._put(
                 _Want(transition=transition, outdated=frozenset(outdated))
@@ -135,6 +136,8 @@ class Writer:
                 if platform_id != volume_id:
                     alias[platform_id] = volume_id
             self._alias = alias
+            # Their old data may have the volume's name in the data centre.
+            self._replaced = set(alias.values()) - alias.keys()
 
     def _run(self) -> None:
         while True:

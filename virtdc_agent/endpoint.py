@@ -102,6 +102,7 @@ class AgentEndpoint:
         exporter: interfaces.Exporter,
         plugin_names: tuple[str, str],
         operations: frozenset[events.Operation],
+        image_urls: tuple[str, ...] = (),
     ) -> None:
         self._agent = agent
         self._journal = journal
@@ -110,6 +111,7 @@ class AgentEndpoint:
         self._exporter = exporter
         self._backend_name, self._exporter_name = plugin_names
         self._operations = operations
+        self._image_urls = image_urls
 
     @_answered
     def submit(self, event: object = None) -> Answer:
@@ -191,6 +193,7 @@ class AgentEndpoint:
                     volumes=counts.volumes,
                     waiting=counts.waiting,
                     running=counts.running,
+                    image_urls=self._image_urls,
                 )
             )
         }

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import contextlib
 import datetime
 import threading
 from typing import Any, ClassVar, Protocol, Self
@@ -255,6 +256,15 @@ class Journal(abc.ABC):
         """Return up to ``limit`` volumes whose id follows ``marker``."""
 
     @abc.abstractmethod
+    def get_snapshots(
+        self, volume_id: str | None, marker: str | None, limit: int
+    ) -> model.SnapshotPage:
+        """Return up to ``limit`` snapshots whose id follows ``marker``.
+
+        :param volume_id: only of this volume.
+        """
+
+    @abc.abstractmethod
     def count(self) -> model.Counts:
         """Say how much there is of what."""
 
@@ -422,6 +432,12 @@ class Backend(abc.ABC):
     provisionings: frozenset[events.Provisioning]
     default_provisioning: events.Provisioning = events.Provisioning.THIN
     """What a volume gets that does not ask."""
+    has_instant_copies: bool = False
+    """Whether a volume's bytes are copied all at one instant, at no cost.
+
+    If not, a volume that is in use cannot be copied: what is written
+    meanwhile would be in the copy in part.
+    """
 
     @classmethod
     @abc.abstractmethod
@@ -501,11 +517,109 @@ class Backend(abc.ABC):
             must not be taken for all there is.
         """
 
-    # What later operations will be, once the contract has words for them:
-    # clone(source_id, volume_id), snapshot(volume_id, snapshot_id),
-    # delete_snapshot, revert(volume_id, snapshot_id) and copies from and to
-    # an image. Each will hold the same promises: idempotent, one atomic
-    # commit, fenced by the context, and declared in ``operations``.
+    # Those below are optional: see ``operations``.
+
+    def snapshot(
+        self,
+        volume_id: str,
+        snapshot_id: str,
+        context: OperationContext,
+    ) -> model.SnapshotFacts:
+        """Keep a volume as it is at one instant.
+
+        Snapshots, the volume and what is made from them are independent:
+        each may be deleted before the others.
+
+        :raises EventRejected: there is no such volume, or something else has
+            the snapshot's name.
+        :raises BackendUnavailable: there is no room.
+        """
+        raise NotImplementedError
+
+    def delete_snapshot(
+        self,
+        volume_id: str,
+        snapshot_id: str,
+        context: OperationContext,
+    ) -> None:
+        """Remove a snapshot. One that is not there counts as removed.
+
+        :raises EventRejected: it is a snapshot of another volume, or what
+            has its name is none.
+        """
+        raise NotImplementedError
+
+    def find_snapshot(self, snapshot_id: str) -> model.SnapshotFacts | None:
+        """Return what is there under this id, or ``None``."""
+        raise NotImplementedError
+
+    def revert(
+        self,
+        volume_id: str,
+        snapshot_id: str,
+        context: OperationContext,
+    ) -> model.VolumeFacts:
+        """Have a volume read as a snapshot of it; it keeps its size.
+
+        At once: whoever looks finds all of the old content or all of the
+        new. The snapshot stays.
+
+        :raises EventRejected: there is no such volume or snapshot, or the
+            snapshot is larger.
+        :raises BackendUnavailable: there is no room.
+        """
+        raise NotImplementedError
+
+    def import_image(
+        self,
+        volume_id: str,
+        parameters: events.ImportParameters,
+        image: model.OpenImage,
+        context: OperationContext,
+    ) -> model.VolumeFacts:
+        """Make a volume that begins as the disk in an image.
+
+        What is beyond the disk's end reads as zeros. The image is safe, and
+        fits.
+
+        :raises EventRejected: something that is not this event's has the
+            name, or the parameters cannot be met.
+        :raises BackendUnavailable: there is no room.
+        """
+        raise NotImplementedError
+
+    def clone(
+        self,
+        volume_id: str,
+        parameters: events.CloneParameters,
+        context: OperationContext,
+    ) -> model.VolumeFacts:
+        """Make a volume that begins as a copy of another, at one instant.
+
+        :raises EventRejected: there is no such source, something that is
+            not this event's has the name, or the parameters cannot be met.
+        :raises BackendUnavailable: there is no room.
+        """
+        raise NotImplementedError
+
+
+class Images(Protocol):
+    """Gives access to images that volumes are made from."""
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """What the addresses of readable images begin with."""
+
+    def open(
+        self, parameters: events.ImportParameters, context: OperationContext
+    ) -> contextlib.AbstractContextManager[model.OpenImage]:
+        """Open an image that was looked at; close it after the body.
+
+        :raises EventRejected: it may not be read, is not what it is said to
+            be, is not safe, or does not fit.
+        :raises OperationCancelled: while it was looked at.
+        :raises BackendUnavailable: it cannot be read.
+        """
 
 
 class Exporter(abc.ABC):

@@ -19,6 +19,7 @@ from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import Reason
+from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
@@ -34,6 +35,10 @@ class Claim:
         a settlement only with the fence of the event's latest claim.
     :param volume: the volume as it was when claimed; nothing else changes it
         while the claim holds. ``None``: there is no such volume.
+    :param source: likewise, the volume that the event copies, if it does.
+    :param snapshots: likewise, the snapshots of the source if the event
+        copies one, else of the volume; told only to events that snapshots
+        matter to.
     :param losses: how many agents have died while they executed it. An
         event with any is a suspect, and executed alone.
     """
@@ -42,6 +47,8 @@ class Claim:
     attempt: int
     fence: int
     volume: Volume | None = None
+    source: Volume | None = None
+    snapshots: tuple[Snapshot, ...] = ()
     lane: Lane = Lane.QUICK
     losses: int = 0
 
@@ -105,7 +112,22 @@ class RemoveVolume:
     volume_id: str
 
 
-VolumeChange = PutVolume | RemoveVolume
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PutSnapshot:
+    """The snapshot exists now, as this says."""
+
+    snapshot: Snapshot
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveSnapshot:
+    """The snapshot exists no more."""
+
+    snapshot_id: str
+
+
+VolumeChange = PutVolume | RemoveVolume | PutSnapshot | RemoveSnapshot
+"""What an operation has made of its volume, or of a snapshot of it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +173,17 @@ class VolumePage:
     """
 
     volumes: Sequence[Volume]
+    next_marker: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotPage:
+    """A page of snapshots, in order of ``snapshot_id``.
+
+    :param next_marker: where the following page begins; ``None`` at the end.
+    """
+
+    snapshots: Sequence[Snapshot]
     next_marker: str | None
 
 
@@ -300,6 +333,30 @@ class VolumeFacts:
     size_bytes: int
     format: Format
     provisioning: Provisioning
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotFacts:
+    """What a backend says of a snapshot in its storage.
+
+    :param size_bytes: of the volume when it was taken.
+    """
+
+    snapshot_id: str
+    size_bytes: int
+    format: Format
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OpenImage:
+    """An image that was looked at, open for reading.
+
+    :param size_bytes: of the disk in it, not of its file.
+    """
+
+    descriptor: int
+    format: Format
+    size_bytes: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

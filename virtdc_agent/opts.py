@@ -58,6 +58,15 @@ AGENT_OPTS = [
         help='Topic on which states are told. The drivers and the listener '
         'must name the same.',
     ),
+    cfg.ListOpt(
+        'image_folders',
+        default=[],
+        help='Folders with images, as an image service keeps them, from '
+        'which volumes are made without a detour through the cloud. Absolute '
+        'paths, as the cloud names them in the addresses of its images. Only '
+        'what lies in them is read, and only after its content was looked '
+        'at. None: images come through the cloud.',
+    ),
     cfg.IntOpt(
         'max_waiting',
         default=100_000,
@@ -159,7 +168,10 @@ EXECUTOR_OPTS = [
     ),
     cfg.ListOpt(
         'extendable',
-        default=['create-copy'],
+        default=[
+            *('create-copy', 'snapshot-copy', 'revert-copy', 'clone-copy'),
+            'import-copy',
+        ],
         help='Kinds whose time is extended by progress: they fail when '
         'nothing has moved for as long as T2, or at max_timeout_s.',
     ),

@@ -42,6 +42,15 @@ def lane_of(event: events.Event, volume: events.Volume | None) -> Lane:
     match event.parameters:
         case events.CreateParameters(provisioning=Provisioning.THICK):
             return Lane.COPY
+        case (
+            events.SnapshotParameters()
+            | events.RevertParameters()
+            | events.CloneParameters()
+            | events.ImportParameters()
+        ):
+            # Where the storage can share blocks they are quick as well; but
+            # that is not known here, and elsewhere they copy all bytes.
+            return Lane.COPY
         case _:
             return Lane.QUICK
 

@@ -18,6 +18,7 @@ from virtdc_agent.executor.handlers import Handlers
 from virtdc_agent.executor.room import Room
 from virtdc_agent.executor.timing import Retries
 from virtdc_agent.executor.timing import Timing
+from virtdc_agent.images import ImageFolders
 from virtdc_agent.intake import Intake
 from virtdc_agent import interfaces
 from virtdc_agent.journal import engine as engines
@@ -69,6 +70,7 @@ class Service:
         self._exporter: interfaces.Exporter = plugins.load(
             plugins.EXPORTERS, conf.agent.exporter, '[agent] exporter'
         ).from_config(conf, clock=self._clock)
+        self._images = ImageFolders(conf.agent.image_folders)
         self._rpc_transport, self._notification_transport = bus.connect(conf)
         self._journal: SqlJournal | None = None
         self._executor: Executor | None = None
@@ -131,6 +133,7 @@ class Service:
         return Handlers(
             backend=self._backend,
             exporter=self._exporter,
+            images=self._images,
             room=Room(self._backend.space, journal.count_lately),
             clock=self._clock,
         )
@@ -223,6 +226,7 @@ class Service:
                     self._conf.agent.exporter,
                 ),
                 operations=handlers.operations,
+                image_urls=self._images.urls,
             ),
         )
 

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 
 from virtdc_agent.backends.memory import MemoryBackend
-from virtdc_agent.backends.memory import MemoryStorage
+from virtdc_agent.backends.memory_storage import MemoryStorage
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation

@@ -567,3 +567,55 @@ class HandsOutAgain(MemoryJournal):
         )
         self._writer.run(Do(lambda tx: tx.connection.execute(free)))
         return super().claim(lane, limit)
+
+
+# Those that break a rule of snapshots.
+
+
+class LosesNames(MemoryJournal):
+    """Forgets what people call their snapshots."""
+
+    def settle(self, claim, outcome):
+        change = outcome.change
+        if isinstance(change, model.PutSnapshot):
+            nameless = dataclasses.replace(change.snapshot, name='')
+            outcome = dataclasses.replace(
+                outcome, change=model.PutSnapshot(snapshot=nameless)
+            )
+        return super().settle(claim, outcome)
+
+
+class KeepsSnapshots(MemoryJournal):
+    """Never removes one."""
+
+    def settle(self, claim, outcome):
+        if isinstance(outcome.change, model.RemoveSnapshot):
+            outcome = dataclasses.replace(outcome, change=None)
+        return super().settle(claim, outcome)
+
+
+class ShowsAllSnapshots(MemoryJournal):
+    """Shows those of other volumes as well."""
+
+    def get_snapshots(self, volume_id, marker, limit):
+        return super().get_snapshots(None, marker, limit)
+
+
+class TellsOfNoSnapshots(MemoryJournal):
+    """Leaves who deals with snapshots in the dark."""
+
+    def claim(self, lane, limit):
+        return [
+            dataclasses.replace(one, snapshots=())
+            for one in super().claim(lane, limit)
+        ]
+
+
+class HidesTheSource(MemoryJournal):
+    """Does not say what a copy's source is."""
+
+    def claim(self, lane, limit):
+        return [
+            dataclasses.replace(one, source=None)
+            for one in super().claim(lane, limit)
+        ]

@@ -2,162 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-import os
-from pathlib import Path
-import shutil
-import subprocess
-import tempfile
 import unittest
 
+from tests.conformance import backends
 from tests.conformance import broken_backends
+from tests.conformance import tripping
 from tests.unit.agent.backends import needs
-from tests.unit.agent.backends import syscalls
-from virtdc_agent.backends.faults import Crash
-from virtdc_agent.backends.faults import Step
-from virtdc_agent.backends.faults import Target
-from virtdc_agent.backends.file import FileBackend
-from virtdc_agent.backends.memory import MemoryBackend
 from virtdc_agent.conformance import backend as rules
-from virtdc_agent.contract.events import Format
-from virtdc_agent.contract.events import Provisioning
-from virtdc_agent import interfaces
 
 
-class TestMemory(rules.BackendRules):
-    kind: type[MemoryBackend] = MemoryBackend
-
-    def make_backend(self) -> MemoryBackend:
-        return self.kind()
-
-    def reopen(self, backend: MemoryBackend) -> MemoryBackend:
-        return self.kind(backend.storage)
-
-    def place_stranger(self, backend: MemoryBackend, volume_id: str) -> None:
-        backend.storage.strangers.add(volume_id)
-
-    def is_stranger_there(
-        self, backend: MemoryBackend, volume_id: str
-    ) -> bool:
-        return volume_id in backend.storage.strangers
-
-    def read(
-        self, backend: MemoryBackend, volume_id: str, offset: int, length: int
-    ) -> bytes:
-        return backend.storage.volumes[volume_id].read(offset, length)
-
-    def write(
-        self,
-        backend: MemoryBackend,
-        volume_id: str,
-        offset: int,
-        content: bytes,
-    ) -> None:
-        backend.storage.volumes[volume_id].write(offset, content)
-
-    def crash(
-        self,
-        backend: MemoryBackend,
-        operation: Callable[[interfaces.Backend], object],
-        step: int,
-    ) -> bool:
-        if step > max(Step):
-            return False
-        backend.faults.fail(Target(step=Step(step)), Crash())
-        try:
-            operation(backend)
-        except Crash:
-            return True
-        return False
+class TestMemory(backends.MemoryHooks, rules.BackendRules):
+    pass
 
 
-class TestFileRaw(rules.BackendRules):
-    format = Format.RAW
-    provisioning = Provisioning.THIN
-
-    def make_backend(self) -> FileBackend:
-        path = Path(tempfile.mkdtemp(prefix='virtdc-'))
-        self.addCleanup(shutil.rmtree, path)
-        return self._at(path)
-
-    def reopen(self, backend: FileBackend) -> FileBackend:
-        return self._at(self._path(backend))
-
-    def place_stranger(self, backend: FileBackend, volume_id: str) -> None:
-        self._file(backend, volume_id).write_bytes(b"another's")
-
-    def is_stranger_there(self, backend: FileBackend, volume_id: str) -> bool:
-        return self._file(backend, volume_id).read_bytes() == b"another's"
-
-    def read(
-        self, backend: FileBackend, volume_id: str, offset: int, length: int
-    ) -> bytes:
-        with self._file(backend, volume_id).open('rb') as file:
-            return os.pread(file.fileno(), length, offset)
-
-    def write(
-        self, backend: FileBackend, volume_id: str, offset: int, content: bytes
-    ) -> None:
-        with self._file(backend, volume_id).open('r+b') as file:
-            os.pwrite(file.fileno(), content, offset)
-
-    def crash(
-        self,
-        backend: FileBackend,
-        operation: Callable[[interfaces.Backend], object],
-        step: int,
-    ) -> bool:
-        return not syscalls.ends_before_call(lambda: operation(backend), step)
-
-    def _at(self, path: Path) -> FileBackend:
-        return FileBackend(
-            str(path), format=self.format, provisioning=self.provisioning
-        )
-
-    def _path(self, backend: FileBackend) -> Path:
-        return Path(backend._path)
-
-    def _file(self, backend: FileBackend, volume_id: str) -> Path:
-        return self._path(backend) / f'volume-{volume_id}'
+class TestFileRaw(backends.FileHooks, rules.BackendRules):
+    pass
 
 
-class TestFileRawThick(TestFileRaw):
-    provisioning = Provisioning.THICK
-    sizes = (512, 1024**2, 3 * 1024**2 + 512, 5 * 1024**2)
+class TestFileRawThick(backends.FileThickHooks, rules.BackendRules):
+    pass
 
 
 @needs.QEMU
-class TestFileQcow2(TestFileRaw):
-    format = Format.QCOW2
-
-    def read(
-        self, backend: FileBackend, volume_id: str, offset: int, length: int
-    ) -> bytes:
-        image = self._file(backend, volume_id)
-        raw = image.with_suffix('.raw')
-        self.addCleanup(raw.unlink, missing_ok=True)
-        subprocess.run(
-            ['qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', image, raw],
-            check=True,
-        )
-        with raw.open('rb') as file:
-            return os.pread(file.fileno(), length, offset)
-
-    def write(
-        self, backend: FileBackend, volume_id: str, offset: int, content: bytes
-    ) -> None:
-        with tempfile.NamedTemporaryFile() as source:
-            source.write(content)
-            source.flush()
-            subprocess.run(
-                [
-                    *('qemu-io', '-f', 'qcow2', '-c'),
-                    f'write -s {source.name} {offset} {len(content)}',
-                    self._file(backend, volume_id),
-                ],
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+class TestFileQcow2(backends.FileQcow2Hooks, rules.BackendRules):
+    pass
 
 
 BROKEN = {
@@ -237,15 +105,7 @@ class TestRulesCanFail(unittest.TestCase):
                 kind = broken
 
             with self.subTest(broken.__name__):
-                result = unittest.TestResult()
-                unittest.defaultTestLoader.loadTestsFromTestCase(Rules).run(
-                    result
-                )
-                tripped = {
-                    test._testMethodName
-                    for test, _ in result.failures + result.errors
-                }
-                self.assertEqual(expected, tripped)
+                self.assertEqual(expected, tripping.tripped_rules(Rules))
 
     def test_every_rule_is_tripped_by_some_backend(self) -> None:
         names = unittest.defaultTestLoader.getTestCaseNames(rules.BackendRules)

@@ -7,6 +7,7 @@ import unittest
 from tests.conformance import broken_journals as broken
 from tests.conformance import journals
 from virtdc_agent.conformance import journal
+from virtdc_agent.conformance.journal_snapshots import SnapshotRules
 from virtdc_agent.conformance import sharing
 
 
@@ -18,11 +19,19 @@ class TestSharedMemory(journals.OnMemory, sharing.SharingRules):
     pass
 
 
+class TestSnapshotsMemory(journals.OnMemory, SnapshotRules):
+    pass
+
+
 class TestSqlite(journals.OnSqlite, journal.JournalRules):
     pass
 
 
 class TestSharedSqlite(journals.OnSqlite, sharing.SharingRules):
+    pass
+
+
+class TestSnapshotsSqlite(journals.OnSqlite, SnapshotRules):
     pass
 
 
@@ -34,11 +43,19 @@ class TestSharedPostgresql(journals.OnPostgresql, sharing.SharingRules):
     pass
 
 
+class TestSnapshotsPostgresql(journals.OnPostgresql, SnapshotRules):
+    pass
+
+
 class TestMariadb(journals.OnMariadb, journal.JournalRules):
     pass
 
 
 class TestSharedMariadb(journals.OnMariadb, sharing.SharingRules):
+    pass
+
+
+class TestSnapshotsMariadb(journals.OnMariadb, SnapshotRules):
     pass
 
 
@@ -159,12 +176,32 @@ BROKEN_SHARED = {
 }
 
 
+BROKEN_SNAPSHOTS = {
+    broken.LosesNames: {
+        'test_a_copy_is_told_of_its_source',
+        'test_a_snapshot_is_there_as_it_was_put',
+        'test_who_deals_with_snapshots_is_told_of_them',
+    },
+    broken.KeepsSnapshots: {'test_a_removed_snapshot_is_gone'},
+    broken.ShowsAllSnapshots: {'test_snapshots_of_one_volume_in_pages'},
+    broken.TellsOfNoSnapshots: {
+        'test_a_copy_is_told_of_its_source',
+        'test_who_deals_with_snapshots_is_told_of_them',
+    },
+    broken.HidesTheSource: {'test_a_copy_is_told_of_its_source'},
+    broken.SharesVolumes: {'test_a_copy_has_its_source_to_itself'},
+}
+
+ALL_BROKEN = (
+    (journal.JournalRules, BROKEN),
+    (sharing.SharingRules, BROKEN_SHARED),
+    (SnapshotRules, BROKEN_SNAPSHOTS),
+)
+
+
 class TestRulesCanFail(unittest.TestCase):
     def test_each_broken_journal_trips_its_rule(self) -> None:
-        for rules, broken_journals in (
-            (journal.JournalRules, BROKEN),
-            (sharing.SharingRules, BROKEN_SHARED),
-        ):
+        for rules, broken_journals in ALL_BROKEN:
             for broken_kind, expected in broken_journals.items():
 
                 class Rules(journals.OnMemory, rules):
@@ -184,9 +221,6 @@ class TestRulesCanFail(unittest.TestCase):
                     self.assertEqual(expected, tripped)
 
     def test_every_rule_is_tripped_by_some_journal(self) -> None:
-        for rules, broken_journals in (
-            (journal.JournalRules, BROKEN),
-            (sharing.SharingRules, BROKEN_SHARED),
-        ):
+        for rules, broken_journals in ALL_BROKEN:
             names = set(unittest.defaultTestLoader.getTestCaseNames(rules))
             self.assertEqual(names, set().union(*broken_journals.values()))

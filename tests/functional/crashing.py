@@ -8,6 +8,7 @@ the end of its events and prints how many steps there were.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -22,6 +23,7 @@ backend.init_backend(backend.BackendType.THREADING)
 from tests.busless import BuslessService  # noqa: E402
 from tests.unit.agent import builders  # noqa: E402
 from virtdc_agent.contract import codec  # noqa: E402
+from virtdc_agent.contract import events  # noqa: E402
 from virtdc_agent.intake import Intake  # noqa: E402
 from virtdc_agent import interfaces  # noqa: E402
 from virtdc_agent.journal.sql import SqlJournal  # noqa: E402
@@ -29,12 +31,38 @@ from virtdc_agent import opts  # noqa: E402
 from virtdc_agent import service  # noqa: E402
 
 GIB = builders.GIB
+
+
+def copying(
+    volume_id: str, parameters: events.Parameters, *, event_id: str
+) -> events.Event:
+    """Return an event with these parameters, and the operation they are of."""
+    operations = {kind: one for one, kind in events.PARAMETERS_OF.items()}
+    return dataclasses.replace(
+        builders.delete(volume_id, event_id=event_id),
+        operation=operations[type(parameters)],
+        parameters=parameters,
+    )
+
+
 EVENTS = (
     builders.create('v', event_id='e1', size_bytes=GIB),
     builders.create('w', event_id='e2', size_bytes=2 * GIB),
     builders.extend('v', 3 * GIB, event_id='e3'),
     builders.delete('w', event_id='e4'),
     builders.create('w', event_id='e5', size_bytes=GIB),
+    copying('v', events.SnapshotParameters(snapshot_id='s'), event_id='e6'),
+    copying(
+        'x',
+        events.CloneParameters(
+            source_id='v', snapshot_id='s', size_bytes=4 * GIB
+        ),
+        event_id='e7',
+    ),
+    copying('v', events.RevertParameters(snapshot_id='s'), event_id='e8'),
+    copying(
+        'v', events.DeleteSnapshotParameters(snapshot_id='s'), event_id='e9'
+    ),
 )
 JOURNAL_STEPS = (
     *('join', 'append', 'claim', 'claim_suspect', 'settle'),
@@ -42,7 +70,7 @@ JOURNAL_STEPS = (
 )
 FILE_STEPS = (
     *('open', 'ftruncate', 'truncate', 'fsync', 'link', 'rename', 'replace'),
-    *('unlink', 'write', 'pwrite', 'setxattr'),
+    *('unlink', 'write', 'pwrite', 'setxattr', 'copy_file_range'),
 )
 
 

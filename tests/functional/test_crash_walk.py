@@ -19,7 +19,7 @@ from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal.sql import SqlJournal
 
 GIB = 1024**3
-IDS = ('e1', 'e2', 'e3', 'e4', 'e5')
+IDS = tuple(f'e{number}' for number in range(1, 10))
 AT_ONCE = 2
 
 
@@ -107,13 +107,20 @@ class TestCrashWalk(unittest.TestCase):
         finals = [one.event_id for one in history if one.state.is_final]
         self.assertEqual(sorted(IDS), sorted(finals))
         self.assertEqual((0, 0), (counts.waiting, counts.running))
-        self.assertEqual(4 * GIB, counts.provisioned_bytes)
+        self.assertEqual(8 * GIB, counts.provisioned_bytes)
         files = {
             path.name: path.stat().st_size
             for path in (folder / 'pool').iterdir()
-            if path.is_file() and path.name.startswith('volume-')
+            if path.name.startswith(('volume-', 'snapshot-'))
         }
-        self.assertEqual({'volume-v': 3 * GIB, 'volume-w': GIB}, files)
+        self.assertEqual(
+            {
+                'volume-v': 3 * GIB,
+                'volume-w': GIB,
+                'volume-x': 4 * GIB,
+            },
+            files,
+        )
         left = [
             str(path.relative_to(folder))
             for place in ('.temporary', '.trash')

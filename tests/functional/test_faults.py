@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from tests.functional import base
 
@@ -46,11 +47,25 @@ class TestKills(base.CloudCase):
 
     def test_cinder_volume_killed_while_it_creates(self) -> None:
         """What Cinder gave up is finished, and becomes available."""
+        self.assert_made_all_the_same()
+
+    def test_cinder_volume_killed_while_it_copies(self) -> None:
+        source_id = self.create()
+        self.wait(source_id, state='success')
+        content = b'of the source' * 1000
+        with self.file_of(source_id).open('r+b') as file:
+            file.write(content)
+        copy_id = self.assert_made_all_the_same(source_volid=source_id)
+        with self.file_of(copy_id).open('rb') as file:
+            self.assertEqual(content, file.read(len(content)))
+
+    def assert_made_all_the_same(self, **wanted: Any) -> str:
+        """Have a volume made while cinder-volume dies; return its id."""
         service = self.lab.cinder.volumes['virtdc']
         # Frozen, the agent has taken nothing yet when the driver dies.
         self.agent.service.pause()
         try:
-            volume_id = self.create()
+            volume_id = self.create(**wanted)
             self.until(
                 lambda: bool(self.show(volume_id)['os-vol-host-attr:host']),
                 20,
@@ -64,6 +79,7 @@ class TestKills(base.CloudCase):
         service.start()
         self.wait(volume_id, state='success', timeout_s=90)
         self.assertTrue(self.file_of(volume_id).exists())
+        return volume_id
 
 
 class TestAgentAway(base.CloudCase):

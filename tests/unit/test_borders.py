@@ -78,6 +78,9 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.intake': Border(own=SEAMS),
     'virtdc_agent.outbox': Border(own=SEAMS),
     'virtdc_agent.retention': Border(own=SEAMS),
+    'virtdc_agent.images': Border(
+        own=(*SEAMS, 'virtdc_agent.capacity'), libraries=['oslo_utils']
+    ),
     'virtdc_agent.endpoint': Border(
         own=(*SEAMS, 'virtdc_agent.intake'), libraries=['oslo_messaging']
     ),

@@ -49,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m tools.lab')
     parser.add_argument('--folder', type=Path, help='the run folder')
     parser.add_argument('--virtdc', action='store_true', help='our driver')
+    parser.add_argument(
+        '--share', action='store_true', help='volumes on a share of their own'
+    )
     parser.add_argument('--nfs', action='store_true', help='the NFS control')
     parser.add_argument('--native-threads', action='store_true')
     parser.add_argument('--keystone', action='store_true')
@@ -64,6 +67,8 @@ def _run(options: argparse.Namespace) -> None:
         backends=(virtdc.backend(), cinder.FAKE) if options.virtdc else (),
         agent=virtdc.AgentSettings() if options.virtdc else None,
         listener=virtdc.ListenerSettings() if options.virtdc else None,
+        share=options.share,
+        reads_images=options.virtdc and options.glance,
         nfs_control=options.nfs,
         native_threads=options.native_threads,
         keystone=options.keystone or options.glance or options.horizon,

@@ -29,6 +29,7 @@ class Glance:
         self._keystone = keystone
         self._folder = supervisor.folder / 'glance'
         self._conf = self._folder / 'glance-api.conf'
+        self.images = self._folder / 'images'
         port = free.take()
         self.url = f'http://127.0.0.1:{port}'
         self.service = supervisor.service(
@@ -52,8 +53,9 @@ class Glance:
     def sync_database(self) -> None:
         """Write the configuration and create the tables."""
         folders = {
-            name: self._folder / name
-            for name in ('images', 'staging', 'tasks')
+            'images': self.images,
+            'staging': self._folder / 'staging',
+            'tasks': self._folder / 'tasks',
         }
         for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)
@@ -63,6 +65,8 @@ class Glance:
                 'DEFAULT': {
                     'enabled_backends': 'fs:file',
                     'worker_self_reference_url': self.url,
+                    # Cinder is told where an image is.
+                    'show_image_direct_url': True,
                     'use_stderr': True,
                 },
                 'database': self._database,

@@ -31,6 +31,7 @@ from tools.lab import ports
 from tools.lab import processes
 from tools.lab import rabbitmq
 from tools.lab import runfolder
+from tools.lab import share as shares
 from tools.lab import steps
 from tools.lab import virtdc
 
@@ -50,6 +51,11 @@ class Settings:
     listener: virtdc.ListenerSettings | None = None
     pool: Path | None = None
     """Folder of the agent's volumes; by default within the run folder."""
+    share: bool = False
+    """The pool is a file system of its own, and mounted where hosts expect
+    it: what Cinder needs to copy images. Needs root."""
+    reads_images: bool = False
+    """The agent reads Glance's images by itself."""
     nfs_control: bool = False
     """Cinder's NFS driver as a further backend, ``nfs``."""
     keystone: bool = False
@@ -69,6 +75,8 @@ class Settings:
             raise errors.LabError('Glance and Horizon need Keystone.')
         if self.agent is None and any(b.private_bus for b in self.backends):
             raise errors.LabError('A backend with our driver needs an agent.')
+        if self.reads_images and not self.glance:
+            raise errors.LabError('Without Glance there are no images.')
 
 
 class Lab:
@@ -130,6 +138,9 @@ class Lab:
                 database=self.mariadb.options('glance'),
                 keystone=self.keystone,
             )
+        self.share: shares.Share | None = None
+        if settings.share:
+            self.share = shares.Share(self.folder / 'share')
         self.nfs_control: nfs_control.NfsControl | None = None
         backends = list(settings.backends)
         if settings.nfs_control:
@@ -154,8 +165,8 @@ class Lab:
                 self.supervisor,
                 self.rabbitmq,
                 venv=venv,
-                pool=settings.pool or self.folder / 'pool',
-                settings=settings.agent,
+                pool=self._pool(),
+                settings=self._agent_settings(settings.agent),
             )
         self.listener: virtdc.Listener | None = None
         if settings.listener is not None:
@@ -207,6 +218,8 @@ class Lab:
             mounts: tuple[str, ...] = ()
             if self.nfs_control:
                 mounts = (str(self.nfs_control.mount_point),)
+            if self.share:
+                mounts += self.share.mounts
             # Before anything is started: whoever stops this lab needs it.
             runfolder.State(
                 token=self._token,
@@ -272,8 +285,34 @@ class Lab:
     def _on_bus(self, backend: cinder.Backend) -> cinder.Backend:
         if not backend.private_bus:
             return backend
-        url = {'virtdc_transport_url': self.rabbitmq.private_url}
-        return dataclasses.replace(backend, options={**url, **backend.options})
+        known: dict[str, configuration.Value] = {
+            'virtdc_transport_url': self.rabbitmq.private_url
+        }
+        if self.share:
+            known['virtdc_mount_point_base'] = self.share.base
+        return dataclasses.replace(
+            backend, options={**known, **backend.options}
+        )
+
+    def _pool(self) -> Path:
+        if self.share:
+            return self.share.pool
+        return self.settings.pool or self.folder / 'pool'
+
+    def _agent_settings(
+        self, wanted: virtdc.AgentSettings
+    ) -> virtdc.AgentSettings:
+        if not (self.settings.reads_images and self.glance):
+            return wanted
+        # The agent refuses to start without it, and Glance comes later.
+        self.glance.images.mkdir(parents=True, exist_ok=True)
+        return dataclasses.replace(
+            wanted,
+            options=configuration.merge(
+                {'agent': {'image_folders': self.glance.images}},
+                wanted.options,
+            ),
+        )
 
     def _cinder_sections(self) -> configuration.Sections:
         if self.keystone is None:
@@ -300,7 +339,11 @@ class Lab:
             ]
         volume_needs = ['cinder-scheduler']
         if self.agent:
-            plan.append(steps.Step('agent', self._start_agent, ['rabbitmq']))
+            needs = ['rabbitmq']
+            if self.share:
+                plan.append(steps.Step('share', self.share.mount))
+                needs.append('share')
+            plan.append(steps.Step('agent', self._start_agent, needs))
             volume_needs.append('agent')
         if self.nfs_control:
             plan.append(steps.Step('nfs', self.nfs_control.mount))

@@ -1,12 +1,9 @@
 """Volumes as files in a folder: the embedded backend.
 
 The folder is any file system with hard links, best one that all hosts mount.
-``layout`` has its names, ``label`` says why each volume has a label.
-
-Steps of a create, each durable before the next: the temporary file is made,
-filled and synced; its label is written; leave is asked; the file is linked
-to its name. Of a delete: leave is asked; the file is renamed into the trash;
-trash and label are removed. Killed between any two, what is left is either a
+``layout`` has its names, ``label`` says why each volume has a label,
+``publishing`` in which steps a file gets its name and loses it, ``copies``
+what a snapshot is. Killed between any two steps, what is left is either a
 whole volume or what ``sweep`` removes. All that others can see is done under
 the volume's lock, by who has the highest fence (see ``turn``); what is found
 there is looked at again once it is held.
@@ -18,53 +15,41 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
-import dataclasses
-import logging
 import os
-import stat
 from typing import Self
 
 from oslo_config import cfg
 
+from virtdc_agent.backends.copies import Copies
+from virtdc_agent.backends import finding
 from virtdc_agent.backends.folder import Folder
 from virtdc_agent.backends.folder import OpenFolder
-from virtdc_agent.backends.image import Image
+from virtdc_agent.backends.importing import Importer
 from virtdc_agent.backends.label import Label
 from virtdc_agent.backends import layout
 from virtdc_agent.backends.oserrors import may_pass
 from virtdc_agent.backends.oserrors import translate
 from virtdc_agent.backends.oserrors import translated
+from virtdc_agent.backends import publishing
 from virtdc_agent.backends.qcow2 import Qcow2Image
 from virtdc_agent.backends.qemu_img import QemuImg
 from virtdc_agent.backends.raw import RawImage
 from virtdc_agent.backends.turn import Turn
 from virtdc_agent.clock import SystemClock
+from virtdc_agent.contract.events import CloneParameters
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
+from virtdc_agent.contract.events import ImportParameters
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent import model
 
-LOG = logging.getLogger(__name__)
-
 _FENCE_KEPT_S = 86400.0
 """How long a fence outlives its volume: no stopped agent wakes up later."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """What has a volume's name.
-
-    :param label: ``None``: it is not a volume, and not to be touched.
-    """
-
-    status: os.stat_result
-    label: Label | None
 
 
 class FileBackend(interfaces.Backend):
@@ -77,7 +62,11 @@ class FileBackend(interfaces.Backend):
     """
 
     operations = frozenset(
-        {Operation.CREATE, Operation.DELETE, Operation.EXTEND}
+        {
+            *(Operation.CREATE, Operation.DELETE, Operation.EXTEND),
+            *(Operation.SNAPSHOT, Operation.DELETE_SNAPSHOT),
+            *(Operation.REVERT, Operation.CLONE, Operation.IMPORT),
+        }
     )
 
     def __init__(
@@ -101,12 +90,14 @@ class FileBackend(interfaces.Backend):
         self._require_mount = require_mount
         self._qemu_img = qemu_img or QemuImg()
         self._folder = Folder(self._path)
-        self._images: Mapping[Format, Image] = {
+        self._images: finding.Images = {
             Format.RAW: RawImage(),
             Format.QCOW2: Qcow2Image(self._qemu_img),
         }
         self.formats = frozenset({Format.RAW})
         self.provisionings = frozenset({Provisioning.THIN})
+        self._importer = Importer(self._qemu_img)
+        self._copies = Copies(self._images, can_share=False)
 
     @classmethod
     def from_config(
@@ -128,7 +119,7 @@ class FileBackend(interfaces.Backend):
         """See the interface. Makes the folder's own parts, once."""
         self._check_path()
         try:
-            can_reserve = self._folder.prepare()
+            abilities = self._folder.prepare()
         except OSError as exc:
             if may_pass(exc.errno):
                 raise translate('The storage', exc.errno) from exc
@@ -143,6 +134,7 @@ class FileBackend(interfaces.Backend):
                 f'[backend_file] format = qcow2 needs {", ".join(missing)}: '
                 'install qemu-utils and util-linux, or choose raw.'
             )
+        can_reserve = abilities.can_reserve
         if not can_reserve and self.default_provisioning is Provisioning.THICK:
             raise exceptions.ConfigInvalid(
                 '[backend_file] provisioning = thick needs a file system '
@@ -153,6 +145,8 @@ class FileBackend(interfaces.Backend):
         self.provisionings = frozenset(
             Provisioning if can_reserve else {Provisioning.THIN}
         )
+        self.has_instant_copies = abilities.can_share
+        self._copies = Copies(self._images, can_share=abilities.can_share)
 
     def sweep(self, held: Callable[[], Collection[int]]) -> Sequence[str]:
         """See the interface."""
@@ -182,31 +176,54 @@ class FileBackend(interfaces.Backend):
         layout.check_identifier(context.event_id)
         format_ = parameters.format or self._format
         provisioning = parameters.provisioning or self.default_provisioning
-        if format_ not in self.formats:
-            raise _not_offered('format', format_, self.formats)
-        if provisioning not in self.provisionings:
-            raise _not_offered(
-                'provisioning', provisioning, self.provisionings
-            )
+        self._check_offered(format_, provisioning)
+        image = self._images[format_]
+        image.check_size(parameters.size_bytes)
+        with self._opened(f'Volume {volume_id}') as folder:
+            turn = Turn(folder.fences, volume_id, context)
+            present = self._adopt(folder, turn, volume_id, context)
+            if present is not None:
+                return present
+
+            def fill(descriptor: int) -> None:
+                image.fill(
+                    descriptor, parameters.size_bytes, provisioning, context
+                )
+
+            draft = _draft(volume_id, format_, provisioning, context)
+            label = publishing.make(folder, turn, draft, fill, context)
+        return _facts(volume_id, parameters.size_bytes, label)
+
+    def import_image(
+        self,
+        volume_id: str,
+        parameters: ImportParameters,
+        image: model.OpenImage,
+        context: interfaces.OperationContext,
+    ) -> model.VolumeFacts:
+        """See the interface."""
+        layout.check_identifier(volume_id)
+        layout.check_identifier(context.event_id)
+        format_ = parameters.format or self._format
+        provisioning = parameters.provisioning or self.default_provisioning
+        self._check_offered(format_, provisioning)
+        self._check_offered(image.format, None)
         self._images[format_].check_size(parameters.size_bytes)
         with self._opened(f'Volume {volume_id}') as folder:
             turn = Turn(folder.fences, volume_id, context)
-            with turn.held():
-                if context.attempt > 1:
-                    folder.revoke(volume_id, context.event_id, context.fence)
-                present = self._adopt(folder, volume_id, context)
+            present = self._adopt(folder, turn, volume_id, context)
             if present is not None:
                 return present
-            label = self._make(
-                folder,
-                turn,
-                volume_id,
-                parameters.size_bytes,
-                format_,
-                provisioning,
-                context,
-            )
-            return _facts(volume_id, parameters.size_bytes, label)
+
+            def fill(descriptor: int) -> None:
+                self._importer.fill(
+                    *(image, descriptor, parameters.size_bytes),
+                    *(format_, provisioning, context),
+                )
+
+            draft = _draft(volume_id, format_, provisioning, context)
+            label = publishing.make(folder, turn, draft, fill, context)
+        return _facts(volume_id, parameters.size_bytes, label)
 
     def delete(
         self, volume_id: str, context: interfaces.OperationContext
@@ -217,27 +234,16 @@ class FileBackend(interfaces.Backend):
         """
         layout.check_identifier(volume_id)
         layout.check_identifier(context.event_id)
-        trash = layout.scratch_name(volume_id, context.event_id, context.fence)
         with self._opened(f'Volume {volume_id}') as folder:
-            with Turn(folder.fences, volume_id, context).held():
-                found = _look(folder, volume_id)
-                if found is None:
-                    # The earlier attempt may have ended before this.
-                    folder.sync()
-                    folder.remove_label(volume_id)
-                    return
-                if found.label is None:
-                    raise exceptions.EventRejected(
-                        f'What has the name of volume {volume_id} in the '
-                        'storage was not made by this agent and is left '
-                        'alone; its operator may remove it.'
-                    )
-                context.begin_commit()
-                folder.throw_away(layout.volume_name(volume_id), trash)
-                with _forgiven(volume_id):
-                    folder.remove_label(volume_id)
-            with _forgiven(volume_id):
-                folder.empty_trash(trash)
+            publishing.remove(
+                folder,
+                Turn(folder.fences, volume_id, context),
+                layout.volume(volume_id),
+                layout.scratch_name(
+                    volume_id, context.event_id, context.fence
+                ),
+                context,
+            )
 
     def extend(
         self,
@@ -247,37 +253,31 @@ class FileBackend(interfaces.Backend):
     ) -> model.VolumeFacts:
         """See the interface."""
         layout.check_identifier(volume_id)
-        name = layout.volume_name(volume_id)
-        with self._opened(f'Volume {volume_id}') as folder:
-            found = _look(folder, volume_id)
-            if found is None or found.label is None:
-                raise exceptions.EventRejected(
-                    f'The storage has no volume {volume_id}.'
-                )
-            label = found.label
+        with (
+            self._opened(f'Volume {volume_id}') as folder,
+            Turn(folder.fences, volume_id, context).held() as lock,
+            finding.opened(
+                folder, layout.volume(volume_id), self._images, os.O_RDWR
+            ) as volume,
+        ):
+            label = volume.label
             image = self._images[label.format]
             image.check_size(size_bytes)
-            with (
-                Turn(folder.fences, volume_id, context).held() as lock,
-                folder.opened(name, os.O_RDWR) as descriptor,
-            ):
-                _check_same(found, descriptor)
-                present_bytes = _measure(image, descriptor, volume_id)
-                if present_bytes > size_bytes:
-                    raise exceptions.EventRejected(
-                        f'Volume {volume_id} has {present_bytes} bytes and '
-                        f'cannot shrink to {size_bytes}.'
-                    )
-                if present_bytes < size_bytes:
-                    image.grow(
-                        descriptor,
-                        size_bytes,
-                        label.provisioning,
-                        context,
-                        lambda: contextlib.nullcontext(lock),
-                    )
-                # Also after an earlier attempt that ended before this.
-                os.fsync(descriptor)
+            if volume.size_bytes > size_bytes:
+                raise exceptions.EventRejected(
+                    f'Volume {volume_id} has {volume.size_bytes} bytes and '
+                    f'cannot shrink to {size_bytes}.'
+                )
+            if volume.size_bytes < size_bytes:
+                image.grow(
+                    volume.descriptor,
+                    size_bytes,
+                    label.provisioning,
+                    context,
+                    lambda: contextlib.nullcontext(lock),
+                )
+            # Also after an earlier attempt that ended before this.
+            os.fsync(volume.descriptor)
         return _facts(volume_id, size_bytes, label)
 
     def find(self, volume_id: str) -> model.VolumeFacts | None:
@@ -297,6 +297,83 @@ class FileBackend(interfaces.Backend):
                 facts = self._find(folder, volume_id)
                 if facts is not None:
                     yield facts
+
+    def snapshot(
+        self,
+        volume_id: str,
+        snapshot_id: str,
+        context: interfaces.OperationContext,
+    ) -> model.SnapshotFacts:
+        """See the interface."""
+        _check_names(volume_id, snapshot_id, context)
+        with self._opened(f'Snapshot {snapshot_id}') as folder:
+            return self._copies.snapshot(
+                folder, volume_id, snapshot_id, context
+            )
+
+    def delete_snapshot(
+        self,
+        volume_id: str,
+        snapshot_id: str,
+        context: interfaces.OperationContext,
+    ) -> None:
+        """See the interface.
+
+        :raises EventRejected: what has the name is not a snapshot of ours, or
+            is one of another volume.
+        """
+        _check_names(volume_id, snapshot_id, context)
+        with self._opened(f'Snapshot {snapshot_id}') as folder:
+            self._copies.delete_snapshot(
+                folder, volume_id, snapshot_id, context
+            )
+
+    def find_snapshot(self, snapshot_id: str) -> model.SnapshotFacts | None:
+        """See the interface."""
+        if not layout.is_identifier(snapshot_id):
+            return None
+        with self._opened(f'Snapshot {snapshot_id}') as folder:
+            return self._copies.find_snapshot(folder, snapshot_id)
+
+    def revert(
+        self,
+        volume_id: str,
+        snapshot_id: str,
+        context: interfaces.OperationContext,
+    ) -> model.VolumeFacts:
+        """See the interface."""
+        _check_names(volume_id, snapshot_id, context)
+        with self._opened(f'Volume {volume_id}') as folder:
+            return self._copies.revert(folder, volume_id, snapshot_id, context)
+
+    def clone(
+        self,
+        volume_id: str,
+        parameters: CloneParameters,
+        context: interfaces.OperationContext,
+    ) -> model.VolumeFacts:
+        """See the interface."""
+        layout.check_identifier(parameters.source_id)
+        _check_names(volume_id, parameters.snapshot_id, context)
+        self._check_offered(parameters.format, parameters.provisioning)
+        with self._opened(f'Volume {volume_id}') as folder:
+            turn = Turn(folder.fences, volume_id, context)
+            present = self._adopt(folder, turn, volume_id, context)
+            if present is not None:
+                return present
+            return self._copies.clone(
+                folder, turn, volume_id, parameters, context
+            )
+
+    def _check_offered(
+        self, format_: Format | None, provisioning: Provisioning | None
+    ) -> None:
+        if format_ is not None and format_ not in self.formats:
+            raise _not_offered('format', format_, self.formats)
+        if provisioning is not None and provisioning not in self.provisionings:
+            raise _not_offered(
+                'provisioning', provisioning, self.provisionings
+            )
 
     def _check_path(self) -> None:
         if not self._path:
@@ -328,6 +405,7 @@ class FileBackend(interfaces.Backend):
     def _adopt(
         self,
         folder: OpenFolder,
+        turn: Turn,
         volume_id: str,
         context: interfaces.OperationContext,
     ) -> model.VolumeFacts | None:
@@ -335,86 +413,18 @@ class FileBackend(interfaces.Backend):
 
         :raises EventRejected: something else has the name.
         """
-        found = _look(folder, volume_id)
-        if found is None:
-            return None
-        present = found.label
-        if present is None or present.event_id != context.event_id:
-            raise _taken(volume_id)
-        if present.inode != found.status.st_ino:
-            # Our label; but something else took the name before us.
-            folder.remove_label(volume_id)
-            raise _taken(volume_id)
-        # The earlier attempt may have ended before this.
-        folder.sync()
-        return self._measured(folder, volume_id, present)
-
-    def _make(
-        self,
-        folder: OpenFolder,
-        turn: Turn,
-        volume_id: str,
-        size_bytes: int,
-        format_: Format,
-        provisioning: Provisioning,
-        context: interfaces.OperationContext,
-    ) -> Label:
-        scratch = layout.scratch_name(
-            volume_id, context.event_id, context.fence
-        )
-        try:
-            descriptor = folder.make_temporary(scratch)
-            try:
-                self._images[format_].fill(
-                    descriptor, size_bytes, provisioning, context
-                )
-                os.fsync(descriptor)
-                label = Label(
-                    event_id=context.event_id,
-                    inode=os.fstat(descriptor).st_ino,
-                    format=format_,
-                    provisioning=provisioning,
-                )
-            finally:
-                os.close(descriptor)
-            with turn.held():
-                self._publish(folder, volume_id, label, scratch, context)
-            return label
-        except FileExistsError as exc:
-            raise _taken(volume_id) from exc
-        finally:
-            folder.drop_temporary(scratch)
-            folder.drop_temporary(f'{scratch}.label')
-
-    @staticmethod
-    def _publish(
-        folder: OpenFolder,
-        volume_id: str,
-        label: Label,
-        scratch: str,
-        context: interfaces.OperationContext,
-    ) -> None:
-        """Make a volume visible; its lock is held."""
-        name = layout.volume_name(volume_id)
-        if folder.find(name) is not None:
-            raise FileExistsError(name)
-        try:
-            folder.write_label(volume_id, label, f'{scratch}.label')
-            context.begin_commit()
-            folder.publish(scratch, name)
-        except BaseException as exc:
-            with contextlib.suppress(OSError):
-                folder.remove_label(volume_id)
-            if isinstance(exc, FileNotFoundError):
-                raise exceptions.OperationCancelled(
-                    'what it had prepared was swept away'
-                ) from exc
-            raise
+        with turn.held():
+            if context.attempt > 1:
+                folder.revoke(volume_id, context.event_id, context.fence)
+            label = publishing.adopt(folder, layout.volume(volume_id), context)
+            if label is None:
+                return None
+            return self._measured(folder, volume_id, label)
 
     def _find(
         self, folder: OpenFolder, volume_id: str
     ) -> model.VolumeFacts | None:
-        found = _look(folder, volume_id)
+        found = finding.look(folder, layout.volume(volume_id))
         if found is None or found.label is None:
             return None
         try:
@@ -426,62 +436,39 @@ class FileBackend(interfaces.Backend):
     def _measured(
         self, folder: OpenFolder, volume_id: str, label: Label
     ) -> model.VolumeFacts:
-        name = layout.volume_name(volume_id)
-        with folder.opened(name, os.O_RDONLY) as descriptor:
-            size_bytes = _measure(
-                self._images[label.format], descriptor, volume_id
-            )
+        place = layout.volume(volume_id)
+        with (
+            folder.opened(place.file, os.O_RDONLY) as descriptor,
+            finding.damage_told(place),
+        ):
+            size_bytes = self._images[label.format].measure(descriptor)
         return _facts(volume_id, size_bytes, label)
 
 
-def _look(folder: OpenFolder, volume_id: str) -> _Found | None:
-    """Return what has a volume's name, volume or not."""
-    status = folder.find(layout.volume_name(volume_id))
-    if status is None:
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        return _Found(status=status, label=None)
-    try:
-        label = folder.read_label(volume_id)
-    except ValueError as exc:
-        raise exceptions.BackendError(
-            f'The label of volume {volume_id} cannot be read ({exc}); the '
-            'operator of the storage has to look at it.'
-        ) from exc
-    return _Found(status=status, label=label)
+def _check_names(
+    volume_id: str,
+    snapshot_id: str | None,
+    context: interfaces.OperationContext,
+) -> None:
+    for name in (volume_id, snapshot_id, context.event_id):
+        if name is not None:
+            layout.check_identifier(name)
 
 
-def _check_same(found: _Found, descriptor: int) -> None:
-    """Refuse to go on if another file has the name since it was looked at.
-
-    :raises OperationCancelled: a later operation has put it there.
-    """
-    if not os.path.samestat(found.status, os.fstat(descriptor)):
-        raise exceptions.OperationCancelled('the volume is another one now')
-
-
-@contextlib.contextmanager
-def _forgiven(volume_id: str) -> Iterator[None]:
-    """Go on if what is deleted cannot be cleared away yet."""
-    try:
-        yield
-    except OSError:
-        LOG.warning(
-            'Volume %s is deleted, but its space is not free before the next '
-            'sweep.',
-            volume_id,
-            exc_info=True,
-        )
-
-
-def _measure(image: Image, descriptor: int, volume_id: str) -> int:
-    try:
-        return image.measure(descriptor)
-    except ValueError as exc:
-        raise exceptions.BackendError(
-            f'Volume {volume_id} is damaged ({exc}); the operator of the '
-            'storage has to look at it.'
-        ) from exc
+def _draft(
+    volume_id: str,
+    format_: Format,
+    provisioning: Provisioning,
+    context: interfaces.OperationContext,
+) -> publishing.Draft:
+    return publishing.Draft(
+        place=layout.volume(volume_id),
+        scratch=layout.scratch_name(
+            volume_id, context.event_id, context.fence
+        ),
+        format=format_,
+        provisioning=provisioning,
+    )
 
 
 def _facts(volume_id: str, size_bytes: int, label: Label) -> model.VolumeFacts:
@@ -490,13 +477,6 @@ def _facts(volume_id: str, size_bytes: int, label: Label) -> model.VolumeFacts:
         size_bytes=size_bytes,
         format=label.format,
         provisioning=label.provisioning,
-    )
-
-
-def _taken(volume_id: str) -> exceptions.EventRejected:
-    return exceptions.EventRejected(
-        f'A volume {volume_id} exists already in the storage and was not '
-        'made by this event: choose another id.'
     )
 
 

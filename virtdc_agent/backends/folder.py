@@ -20,6 +20,7 @@ import os
 import stat
 import uuid
 
+from virtdc_agent.backends import copying
 from virtdc_agent.backends.label import Label
 from virtdc_agent.backends import layout
 from virtdc_agent.backends import space
@@ -38,6 +39,18 @@ A folder with the set-group-id bit hands its group down; without it the group
 is the agent's own, and nobody else reads a volume.
 """
 _MAX_LABEL_BYTES = 4096
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What the file system can do that not all can.
+
+    :param can_reserve: set space aside.
+    :param can_share: copy a file at once, as both have the same blocks.
+    """
+
+    can_reserve: bool
+    can_share: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +117,16 @@ class OpenFolder:
             raise
         self.drop_temporary(temporary)
 
+    def replace(self, temporary: str, name: str) -> None:
+        """Put a temporary file in the place of one that has a name, at once.
+
+        :raises FileNotFoundError: the temporary file was swept away.
+        """
+        os.rename(
+            temporary, name, src_dir_fd=self.temporary, dst_dir_fd=self.root
+        )
+        self.sync()
+
     def drop_temporary(self, name: str) -> None:
         """Remove a temporary file. What fails here, ``sweep`` makes good."""
         with contextlib.suppress(OSError):
@@ -146,15 +169,13 @@ class OpenFolder:
         """Return every name in the folder."""
         return os.listdir(self.root)
 
-    def read_label(self, volume_id: str) -> Label | None:
-        """Return a volume's label.
+    def read_label(self, name: str) -> Label | None:
+        """Return the label of a volume or a snapshot.
 
         :raises ValueError: it is damaged.
         """
         try:
-            descriptor = os.open(
-                volume_id, os.O_RDONLY | _FILE, dir_fd=self.labels
-            )
+            descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=self.labels)
         except FileNotFoundError:
             return None
         try:
@@ -162,7 +183,7 @@ class OpenFolder:
         finally:
             os.close(descriptor)
 
-    def write_label(self, volume_id: str, label: Label, scratch: str) -> None:
+    def write_label(self, name: str, label: Label, scratch: str) -> None:
         """Put a label, durably, in the place of one that is there.
 
         :param scratch: a name of a temporary file for it.
@@ -170,16 +191,16 @@ class OpenFolder:
         self._write(self.temporary, scratch, label.to_bytes())
         os.rename(
             scratch,
-            volume_id,
+            name,
             src_dir_fd=self.temporary,
             dst_dir_fd=self.labels,
         )
         os.fsync(self.labels)
 
-    def remove_label(self, volume_id: str) -> None:
+    def remove_label(self, name: str) -> None:
         """Remove a label; one that is not there is fine."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(volume_id, dir_fd=self.labels)
+            os.unlink(name, dir_fd=self.labels)
 
     def revoke(self, volume_id: str, event_id: str, fence: int) -> None:
         """Take from earlier attempts of an event what they have prepared.
@@ -223,21 +244,21 @@ class OpenFolder:
                 if _is_free(descriptor, name):
                     os.unlink(name, dir_fd=descriptor)
                     removed.append(f'{folder}/{name}')
-        for volume_id in labels:
+        for label in labels:
             if turn.highest_fence(
-                self.fences, volume_id
-            ) not in going_on and self._is_gone(volume_id, present):
-                self.remove_label(volume_id)
-                removed.append(f'{layout.LABELS}/{volume_id}')
-        for volume_id in fences:
-            if self._is_gone(volume_id, present):
-                turn.remove_ended(self.fences, volume_id, older_than)
+                self.fences, label
+            ) not in going_on and self._is_gone(label, present):
+                self.remove_label(label)
+                removed.append(f'{layout.LABELS}/{label}')
+        for fence in fences:
+            if self._is_gone(fence, present):
+                turn.remove_ended(self.fences, fence, older_than)
         return removed
 
-    def _is_gone(self, volume_id: str, present: Collection[str]) -> bool:
+    def _is_gone(self, label: str, present: Collection[str]) -> bool:
         # Asked again by name: a listing alone is not enough to throw away
         # what cannot be made again.
-        name = layout.volume_name(volume_id)
+        name = layout.file_of(label)
         return name not in present and self.find(name) is None
 
     def identify(self) -> str:
@@ -279,12 +300,11 @@ class Folder:
         self._identity = ''
         self._place: tuple[int, int] | None = None
 
-    def prepare(self) -> bool:
+    def prepare(self) -> Abilities:
         """Make what is missing in the folder, and learn its identity.
 
         Writes, links and removes a file: what cannot do that is of no use.
 
-        :returns: whether space can be reserved here.
         :raises OSError: it cannot be used.
         """
         root = os.open(self._path, _FOLDER & ~os.O_NOFOLLOW)
@@ -295,7 +315,7 @@ class Folder:
             with _inside(root) as folder:
                 self._identity = folder.identify()
                 try:
-                    can_reserve = self._try_out(folder)
+                    abilities = self._try_out(folder)
                 except OSError as exc:
                     if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
                         raise
@@ -303,9 +323,9 @@ class Folder:
                     # agent that deletes; what cannot be reserved, a create
                     # is told.
                     LOG.warning('%s is full: nothing can be made', self._path)
-                    can_reserve = True
+                    abilities = Abilities(can_reserve=True, can_share=False)
             self._place = _place_of(root)
-            return can_reserve
+            return abilities
         finally:
             os.close(root)
 
@@ -338,12 +358,19 @@ class Folder:
         self._place = place
 
     @staticmethod
-    def _try_out(folder: OpenFolder) -> bool:
-        first, second = (f'probe.{uuid.uuid4().hex}' for _ in range(2))
-        descriptor = folder.make_temporary(first)
-        try:
-            # Until it is closed, nobody sweeps it away.
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    def _try_out(folder: OpenFolder) -> Abilities:
+        first, second, third = (f'probe.{uuid.uuid4().hex}' for _ in range(3))
+        with contextlib.ExitStack() as stack:
+
+            def make(name: str) -> int:
+                descriptor = folder.make_temporary(name)
+                stack.callback(folder.drop_temporary, name)
+                stack.callback(os.close, descriptor)
+                # Until it is closed, nobody sweeps it away.
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                return descriptor
+
+            descriptor = make(first)
             os.fsync(descriptor)
             os.link(
                 first,
@@ -353,10 +380,10 @@ class Folder:
                 follow_symlinks=False,
             )
             os.unlink(second, dir_fd=folder.temporary)
-            return space.can_reserve(descriptor)
-        finally:
-            os.close(descriptor)
-            folder.drop_temporary(first)
+            return Abilities(
+                can_reserve=space.can_reserve(descriptor),
+                can_share=copying.can_share(descriptor, make(third)),
+            )
 
 
 def _read_identity(root: int) -> str | None:

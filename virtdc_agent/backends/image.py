@@ -6,6 +6,7 @@ from collections.abc import Callable
 import contextlib
 from typing import Protocol
 
+from virtdc_agent.backends.copying import Original
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent import interfaces
 
@@ -19,7 +20,7 @@ in child processes too.
 
 
 class Image(Protocol):
-    """How volumes of one format are made, measured and grown.
+    """How volumes of one format are made, copied, measured and grown.
 
     Stateless, safe from any thread. A descriptor is of a regular file that
     is open for reading, and for writing where it is to be changed.
@@ -43,6 +44,23 @@ class Image(Protocol):
         """Make an empty file a volume that reads as zeros.
 
         Not synced. When it raises, the file is to be thrown away.
+        """
+
+    def fill_from(
+        self,
+        original: Original,
+        descriptor: int,
+        size_bytes: int,
+        provisioning: Provisioning,
+        context: interfaces.OperationContext,
+    ) -> None:
+        """Make an empty file a volume that begins as another of this format.
+
+        As ``fill``: not synced, and to be thrown away when it raises.
+
+        :param size_bytes: at least the original's; what is more reads as
+            zeros.
+        :raises ValueError: the original is damaged; says how.
         """
 
     def measure(self, descriptor: int) -> int:

@@ -4,17 +4,21 @@
 
     .virtdc                  which folder this is: an id, for ever
     volume-<volume id>       a volume, from its first to its last moment
+    snapshot-<snapshot id>   a snapshot, a file as independent as a volume's
     .labels/<volume id>      what the volume is: see ``label``
+    .labels/@<snapshot id>   what the snapshot is, and of which volume
     .fences/<volume id>      whose turn it is with the volume: see ``turn``
+    .fences/@<snapshot id>   who was last to make or remove the snapshot
     .temporary/...           what is being made, and is nobody's yet
     .trash/...               what is deleted, and is nobody's any more
 
-Identifiers hold no slash and do not begin with a dot, so that no name made
-here can leave the folder or meet another kind of name.
+Identifiers hold no slash and begin with a letter or digit, so that no name
+made here can leave the folder or meet another kind of name.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 from virtdc_agent import exceptions
@@ -26,7 +30,12 @@ TEMPORARY = '.temporary'
 TRASH = '.trash'
 FOLDERS = (LABELS, FENCES, TEMPORARY, TRASH)
 
-_PREFIX = 'volume-'
+_VOLUME = 'volume-'
+_SNAPSHOT = 'snapshot-'
+_SNAPSHOT_MARK = '@'
+_LABEL_PART = '.label'
+_FROZEN_PART = '.frozen'
+
 # What the contract admits. Asked again: names are this backend's own defence.
 _IDENTIFIER = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
 
@@ -48,17 +57,57 @@ def check_identifier(text: str) -> None:
         )
 
 
-def volume_name(volume_id: str) -> str:
-    """Return the name of a volume's file; hosts know it by this too."""
-    return _PREFIX + volume_id
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The names that a volume or a snapshot has.
+
+    :param file: in the folder; hosts know a volume by this too.
+    :param label: in the folders of the labels and of the fences.
+    :param words: in sentences, as ``volume 1``.
+    """
+
+    file: str
+    label: str
+    words: str
+
+    @property
+    def subject(self) -> str:
+        """The same at the beginning of a sentence."""
+        return self.words[:1].upper() + self.words[1:]
+
+
+def volume(volume_id: str) -> Place:
+    """Return the names of a volume."""
+    return Place(
+        file=_VOLUME + volume_id,
+        label=volume_id,
+        words=f'volume {volume_id}',
+    )
+
+
+def snapshot(snapshot_id: str) -> Place:
+    """Return the names of a snapshot."""
+    return Place(
+        file=_SNAPSHOT + snapshot_id,
+        label=_SNAPSHOT_MARK + snapshot_id,
+        words=f'snapshot {snapshot_id}',
+    )
 
 
 def volume_id_of(name: str) -> str | None:
     """Return the volume that a file's name stands for, if it does."""
-    volume_id = name.removeprefix(_PREFIX)
+    volume_id = name.removeprefix(_VOLUME)
     if volume_id == name or not is_identifier(volume_id):
         return None
     return volume_id
+
+
+def file_of(label: str) -> str:
+    """Return the name of the file that a label or fence is of."""
+    snapshot_id = label.removeprefix(_SNAPSHOT_MARK)
+    if snapshot_id != label:
+        return snapshot(snapshot_id).file
+    return volume(label).file
 
 
 def scratch_name(volume_id: str, event_id: str, fence: int) -> str:
@@ -66,7 +115,19 @@ def scratch_name(volume_id: str, event_id: str, fence: int) -> str:
     return f'{volume_id}.{event_id}.{fence}'
 
 
+def label_of(scratch: str) -> str:
+    """Return the name of a scratch file's label, before it is in place."""
+    return scratch + _LABEL_PART
+
+
+def frozen_of(scratch: str) -> str:
+    """Return the name of what is copied from, if it must be kept still."""
+    return scratch + _FROZEN_PART
+
+
 def fence_of(scratch: str) -> int | None:
     """Return the fence of the operation that a scratch name is of."""
-    fence = scratch.removesuffix('.label').rpartition('.')[2]
+    for part in (_LABEL_PART, _FROZEN_PART):
+        scratch = scratch.removesuffix(part)
+    fence = scratch.rpartition('.')[2]
     return int(fence) if fence.isascii() and fence.isdigit() else None

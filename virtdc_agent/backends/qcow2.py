@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 
+from virtdc_agent.backends import copying
+from virtdc_agent.backends.copying import Original
 from virtdc_agent.backends.image import Lock
 from virtdc_agent.backends.qemu_img import QemuImg
+from virtdc_agent.backends import space
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
@@ -17,6 +20,7 @@ _MAX_BYTES = 2**51
 # The file format's specification, docs/interop/qcow2.txt in QEMU's source.
 _MAGIC = b'QFI\xfb'
 _HEADER_BYTES = 32
+_BACKING_FIELD = slice(8, 16)
 _SIZE_FIELD = slice(24, 32)
 
 
@@ -65,12 +69,35 @@ class Qcow2Image:
             context=context,
         )
 
+    def fill_from(
+        self,
+        original: Original,
+        descriptor: int,
+        size_bytes: int,
+        provisioning: Provisioning,
+        context: interfaces.OperationContext,
+    ) -> None:
+        """Copy the image's file, and have qemu-img grow the copy.
+
+        A thin image is no thick one by its bytes: where it has no clusters
+        yet, qemu-img has to give it some.
+        """
+        present_bytes = self.measure(original.descriptor)
+        _check_stands_alone(original.descriptor)
+        is_thick = provisioning is Provisioning.THICK
+        if is_thick and original.provisioning is not Provisioning.THICK:
+            self._convert(original, descriptor, context)
+        else:
+            if is_thick:
+                file_bytes = os.fstat(original.descriptor).st_size
+                space.reserve(descriptor, 0, file_bytes, context)
+            copying.copy(original, descriptor, provisioning, context)
+        if present_bytes < size_bytes:
+            self._resize(descriptor, size_bytes, provisioning, context)
+
     def measure(self, descriptor: int) -> int:
         """Read the size in the header: a microsecond, against 5 ms."""
-        header = os.pread(descriptor, _HEADER_BYTES, 0)
-        if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
-            raise ValueError('its file does not begin as a qcow2 image')
-        return int.from_bytes(header[_SIZE_FIELD], 'big')
+        return int.from_bytes(_read_header(descriptor)[_SIZE_FIELD], 'big')
 
     def grow(
         self,
@@ -87,16 +114,71 @@ class Qcow2Image:
         volume gains is reserved and not written, so that this is short: it
         cannot be cancelled.
         """
-        thick = provisioning is Provisioning.THICK
         with lock() as guard:
             context.begin_commit()
-            self._qemu_img.run(
-                (
-                    *('resize', '-q', '-f', 'qcow2'),
-                    f'--preallocation={"falloc" if thick else "off"}',
-                ),
-                descriptor,
-                str(size_bytes),
-                context=context,
-                guard=guard,
-            )
+            self._resize(descriptor, size_bytes, provisioning, context, guard)
+
+    def grow_new(
+        self,
+        descriptor: int,
+        size_bytes: int,
+        provisioning: Provisioning,
+        context: interfaces.OperationContext,
+    ) -> None:
+        """Grow an image that is nobody's yet."""
+        self._resize(descriptor, size_bytes, provisioning, context)
+
+    def _resize(
+        self,
+        descriptor: int,
+        size_bytes: int,
+        provisioning: Provisioning,
+        context: interfaces.OperationContext,
+        guard: int | None = None,
+    ) -> None:
+        thick = provisioning is Provisioning.THICK
+        self._qemu_img.run(
+            (
+                *('resize', '-q', '-f', 'qcow2'),
+                f'--preallocation={"falloc" if thick else "off"}',
+            ),
+            descriptor,
+            str(size_bytes),
+            context=context,
+            guard=guard,
+        )
+
+    def _convert(
+        self,
+        original: Original,
+        descriptor: int,
+        context: interfaces.OperationContext,
+    ) -> None:
+        """Have qemu-img copy into clusters that are all there."""
+        context.report(phase='copying')
+        self._qemu_img.run(
+            (
+                *('convert', '-q', '-f', 'qcow2', '-O', 'qcow2'),
+                *('-o', 'preallocation=falloc'),
+            ),
+            original.descriptor,
+            f'/proc/self/fd/{descriptor}',
+            context=context,
+            guard=descriptor,
+        )
+
+
+def _read_header(descriptor: int) -> bytes:
+    header = os.pread(descriptor, _HEADER_BYTES, 0)
+    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        raise ValueError('its file does not begin as a qcow2 image')
+    return header
+
+
+def _check_stands_alone(descriptor: int) -> None:
+    """Refuse an image that would have other files of the host copied.
+
+    :raises ValueError: it names a backing file; none of ours does.
+    """
+    if any(_read_header(descriptor)[_BACKING_FIELD]):
+        raise ValueError('its image names a backing file')

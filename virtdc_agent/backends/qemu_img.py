@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import errno
 import os
+import re
 import shutil
 import subprocess
+from typing import IO
 
 from virtdc_agent import interfaces
 
 _MAX_MEMORY_BYTES = 2 * 1024**3
 _MAX_CPU_S = 3600
+_SHARE = re.compile(rb'\(([0-9.]+)/100%\)')
 _MEANINGS = (
     ('No space left on device', errno.ENOSPC),
     ('Disk quota exceeded', errno.EDQUOT),
@@ -53,11 +57,14 @@ class QemuImg:
         *arguments: str,
         context: interfaces.OperationContext,
         guard: int | None = None,
+        told: Callable[[float], None] | None = None,
     ) -> None:
         """Run ``command`` on an open file, and wait for its end.
 
         :param arguments: what follows the file's name.
         :param guard: a descriptor that it keeps open while it runs.
+        :param told: called with the share, 0 to 1, that is done, if the
+            command tells it.
         :raises OperationCancelled: it was ended by a cancellation.
         :raises OSError: it failed; as far as it can be told, why.
         """
@@ -71,7 +78,7 @@ class QemuImg:
                 *arguments,
             ],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if told is None else subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=((descriptor,) if guard is None else (descriptor, guard)),
             # Its own session: what is typed at our terminal is not for it.
@@ -81,6 +88,9 @@ class QemuImg:
         with process:
             # Safe at any time: a process that was waited for is not killed.
             context.on_cancel(process.kill)
+            if told is not None and process.stdout is not None:
+                # What it says of errors is little, and fits into a pipe.
+                _follow(process.stdout, told)
             _, said = process.communicate()
             context.on_cancel(_nothing)
         if process.returncode == 0:
@@ -92,6 +102,17 @@ class QemuImg:
             _meaning_of(text),
             f'qemu-img ended with {process.returncode}: {text}',
         )
+
+
+def _follow(output: IO[bytes], told: Callable[[float], None]) -> None:
+    """Read ``(12.34/100%)`` again and again, until the output ends."""
+    kept = b''
+    while block := os.read(output.fileno(), 4096):
+        *whole, kept = (kept + block).split(b'\r')
+        for line in whole:
+            found = _SHARE.search(line)
+            if found:
+                told(float(found[1]) / 100)
 
 
 def _meaning_of(text: str) -> int:

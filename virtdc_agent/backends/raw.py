@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
+from virtdc_agent.backends import copying
+from virtdc_agent.backends.copying import Original
 from virtdc_agent.backends.image import Lock
 from virtdc_agent.backends import space
 from virtdc_agent.contract.events import Provisioning
@@ -30,6 +32,24 @@ class RawImage:
             space.write_zeros(descriptor, size_bytes, context)
         else:
             os.ftruncate(descriptor, size_bytes)
+
+    def fill_from(
+        self,
+        original: Original,
+        descriptor: int,
+        size_bytes: int,
+        provisioning: Provisioning,
+        context: interfaces.OperationContext,
+    ) -> None:
+        """Copy, and move the end of the copy.
+
+        What a thick copy has more than its original had written is reserved,
+        as it is when it grows.
+        """
+        if provisioning is Provisioning.THICK:
+            space.reserve(descriptor, 0, size_bytes, context)
+        copying.copy(original, descriptor, provisioning, context)
+        os.ftruncate(descriptor, size_bytes)
 
     def measure(self, descriptor: int) -> int:
         """Return the file's size."""

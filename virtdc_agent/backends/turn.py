@@ -34,6 +34,10 @@ class Turn:
     """One operation's standing on one volume. For one thread.
 
     :param folder: descriptor of the folder of the fences.
+    :param also: a snapshot's name, held with the volume's. The volume's turn
+        alone does not keep apart the snapshots of two volumes that were
+        given one id. Fences are not compared there: the operations of two
+        volumes have no order.
     """
 
     def __init__(
@@ -41,7 +45,10 @@ class Turn:
         folder: int,
         volume_id: str,
         context: interfaces.OperationContext,
+        *,
+        also: str = '',
     ) -> None:
+        self._also = also
         self._folder = folder
         self._volume_id = volume_id
         self._context = context
@@ -65,23 +72,26 @@ class Turn:
             is withdrawn while it waits.
         :raises OSError: the storage fails.
         """
-        descriptor = self._lock()
-        try:
+        with contextlib.ExitStack() as stack:
+            descriptor = self._lock(self._volume_id)
+            stack.callback(os.close, descriptor)
             self._compare_and_set(descriptor)
+            if self._also:
+                # Always the second: nobody holds it who waits for a volume.
+                name = self._lock(self._also)
+                stack.callback(os.close, name)
+                self._note(name)
             yield descriptor
-        finally:
-            os.close(descriptor)
 
-    def _lock(self) -> int:
+    def _lock(self, name: str) -> int:
+        """Return the file of a fence, open and locked."""
         pause = threading.Event()
         while True:
-            descriptor = os.open(
-                self._volume_id, _FILE, _MODE, dir_fd=self._folder
-            )
+            descriptor = os.open(name, _FILE, _MODE, dir_fd=self._folder)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # A sweep may have removed it before it was locked.
-                if _is_at(descriptor, self._volume_id, self._folder):
+                if _is_at(descriptor, name, self._folder):
                     return descriptor
             except BlockingIOError:
                 self._context.check()
@@ -98,8 +108,11 @@ class Turn:
                 'a later operation has begun on this volume'
             )
         if highest < self._context.fence:
-            text = str(self._context.fence).zfill(_DIGITS)
-            os.pwrite(descriptor, text.encode(), 0)
+            self._note(descriptor)
+
+    def _note(self, descriptor: int) -> None:
+        text = str(self._context.fence).zfill(_DIGITS)
+        os.pwrite(descriptor, text.encode(), 0)
 
 
 def remove_ended(folder: int, name: str, older_than: float) -> bool:

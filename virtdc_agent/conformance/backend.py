@@ -15,20 +15,24 @@ A backend's test is a subclass with a few hooks::
         def crash(self, backend, operation, step): ...
 
 Only ``make_backend`` and ``reopen`` must be given. A rule whose hook is
-missing is skipped by name, so that it can be seen what is not proved.
+missing is skipped by name, so that it can be seen what is not proved. With
+the same hooks ``copies.CopyRules`` has the rules for snapshots and clones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent import futures
-import dataclasses
-import functools
 import itertools
-from typing import Protocol
 import unittest
 
+from virtdc_agent.conformance import acts
+from virtdc_agent.conformance.acts import Act
+from virtdc_agent.conformance.acts import create_first
+from virtdc_agent.conformance.acts import create_thick
+from virtdc_agent.conformance.acts import MARK
+from virtdc_agent.conformance.acts import MIB
+from virtdc_agent.conformance.acts import VOLUME
 from virtdc_agent.conformance.context import FakeContext
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
@@ -37,52 +41,6 @@ from virtdc_agent.contract.events import Provisioning
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent import model
-
-MIB = 1024**2
-VOLUME = 'first'
-MARK = b'what the user wrote'
-
-
-class Operate(Protocol):
-    """Does one operation."""
-
-    def __call__(
-        self,
-        backend: interfaces.Backend,
-        context: interfaces.OperationContext,
-    ) -> object:
-        """Do it."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
-    """An operation with an effect, for rules that hold for each of them.
-
-    :param before: sizes of the volumes that must be there before.
-    :param after: sizes of those that are there after.
-    """
-
-    name: str
-    operate: Operate
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-
-
-def create_first(
-    backend: interfaces.Backend, context: interfaces.OperationContext
-) -> model.VolumeFacts:
-    """Make the volume of most rules."""
-    return backend.create(VOLUME, CreateParameters(size_bytes=MIB), context)
-
-
-def create_thick(
-    backend: interfaces.Backend, context: interfaces.OperationContext
-) -> model.VolumeFacts:
-    """Make the volume of most rules, with its space taken at once."""
-    parameters = CreateParameters(
-        size_bytes=MIB, provisioning=Provisioning.THICK
-    )
-    return backend.create(VOLUME, parameters, context)
 
 
 def delete_first(
@@ -99,90 +57,49 @@ def extend_first(
     return backend.extend(VOLUME, 2 * MIB, context)
 
 
-CREATE = Act(name='create', operate=create_first, before=(), after=(MIB,))
+def _nothing(rules: acts.ActRules, backend: interfaces.Backend) -> None:
+    """Leave the storage empty."""
+
+
+def _first(rules: acts.ActRules, backend: interfaces.Backend) -> None:
+    create_first(backend, FakeContext())
+
+
+CREATE = Act(
+    name='create',
+    prepare=_nothing,
+    operate=create_first,
+    before={},
+    after={VOLUME: MIB},
+)
 CREATE_THICK = Act(
-    name='create thick', operate=create_thick, before=(), after=(MIB,)
+    name='create thick',
+    prepare=_nothing,
+    operate=create_thick,
+    before={},
+    after={VOLUME: MIB},
 )
-DELETE = Act(name='delete', operate=delete_first, before=(MIB,), after=())
+DELETE = Act(
+    name='delete',
+    prepare=_first,
+    operate=delete_first,
+    before={VOLUME: MIB},
+    after={},
+)
 EXTEND = Act(
-    name='extend', operate=extend_first, before=(MIB,), after=(2 * MIB,)
+    name='extend',
+    prepare=_first,
+    operate=extend_first,
+    before={VOLUME: MIB},
+    after={VOLUME: 2 * MIB},
 )
 
 
-class BackendRules(unittest.TestCase):
+class BackendRules(acts.ActRules):
     """The rules. Not run by itself: ``make_backend`` is for subclasses."""
 
     sizes = (512, MIB, 3 * MIB + 512, 1024 * MIB)
     """Sizes that the backend can make exactly."""
-
-    def make_backend(self) -> interfaces.Backend:
-        """Return a new backend on empty storage; it is not started."""
-        raise unittest.SkipTest('the rules are run by subclasses')
-
-    def reopen(self, backend: interfaces.Backend) -> interfaces.Backend:
-        """Return another backend on the same storage; it is not started."""
-        raise unittest.SkipTest('no hook: reopen')
-
-    def place_stranger(
-        self, backend: interfaces.Backend, volume_id: str
-    ) -> None:
-        """Put something that no event made under a volume's name."""
-        raise unittest.SkipTest('no hook: place_stranger')
-
-    def is_stranger_there(
-        self, backend: interfaces.Backend, volume_id: str
-    ) -> bool:
-        """Say whether what was put there is there, as it was."""
-        raise unittest.SkipTest('no hook: is_stranger_there')
-
-    def read(
-        self,
-        backend: interfaces.Backend,
-        volume_id: str,
-        offset: int,
-        length: int,
-    ) -> bytes:
-        """Return what a user of the volume reads."""
-        raise unittest.SkipTest('no hook: read')
-
-    def write(
-        self,
-        backend: interfaces.Backend,
-        volume_id: str,
-        offset: int,
-        content: bytes,
-    ) -> None:
-        """Write as a user of the volume."""
-        raise unittest.SkipTest('no hook: write')
-
-    def crash(
-        self,
-        backend: interfaces.Backend,
-        operation: Callable[[interfaces.Backend], object],
-        step: int,
-    ) -> bool:
-        """Run an operation, and end it as a kill would at a step.
-
-        Nothing of the backend's own clean-up may run.
-
-        :param step: 1, 2, 3 ... as the hook counts them.
-        :returns: ``False``: it ended before it came to that step.
-        """
-        raise unittest.SkipTest('no hook: crash')
-
-    def start(self) -> interfaces.Backend:
-        """Return a new backend, ready for operations."""
-        return _started(self.make_backend())
-
-    def start_with_first(self) -> interfaces.Backend:
-        """Return a backend that holds the volume of most rules."""
-        backend = self.start()
-        create_first(backend, FakeContext())
-        return backend
-
-    def restart(self, backend: interfaces.Backend) -> interfaces.Backend:
-        """Return another backend on the storage, ready for operations."""
-        return _started(self.reopen(backend))
 
     # What there is.
 
@@ -403,76 +320,11 @@ class BackendRules(unittest.TestCase):
             backend.extend('unknown', MIB, FakeContext('extend'))
         self.assertIsNone(backend.find('unknown'))
 
-    # Commit and cancellation.
-
-    def test_nothing_is_visible_before_leave_is_given(self) -> None:
-        """Each effect asks leave, and cannot be seen until it has it."""
-        for act in self._acts():
-            backend = self._backend_for(act)
-            before = list(backend.scan())
-            seen = self._look_at_commit(act, backend)
-            self.assertEqual([before], seen, f'{act.name}: seen when it asked')
-            self.assertEqual(act.after, _sizes(backend), act.name)
-
-    def test_cancelled_leaves_nothing(self) -> None:
-        """Cancelled before its commit, it is as if it had not been."""
-        for act in self._acts():
-            backend = self._backend_for(act)
-            before = list(backend.scan())
-            early, late = (
-                FakeContext('cancelled'),
-                FakeContext('cancelled', 2, fail_at_commit=True),
-            )
-            early.cancel()
-            for context in (early, late):
-                with self.assertRaises(
-                    exceptions.OperationCancelled, msg=act.name
-                ):
-                    act.operate(backend, context)
-                self.assertEqual(before, list(backend.scan()), act.name)
-            self.assertEqual([], list(backend.sweep(tuple)), act.name)
-            act.operate(backend, FakeContext('another'))
-            self.assertEqual(act.after, _sizes(backend), act.name)
-
-    def test_progress_never_falls(self) -> None:
-        """Bytes done grow up to one total, which stays."""
-        for act in self._acts():
-            backend = self._backend_for(act)
-            context = FakeContext('progress')
-            act.operate(backend, context)
-            done = [
-                report.bytes_done
-                for report in context.reports
-                if report.bytes_done is not None
-            ]
-            totals = {
-                report.bytes_total
-                for report in context.reports
-                if report.bytes_total is not None
-            }
-            self.assertEqual(sorted(done), done, act.name)
-            self.assertLessEqual(len(totals), 1, act.name)
-            self.assertLessEqual(max(done, default=0), max(totals, default=0))
-
     # Fencing.
-
-    def test_the_overtaken_has_no_effect(self) -> None:
-        """Once a later operation has begun, an earlier one does nothing."""
-        for act in self._acts():
-            backend = self._backend_for(act)
-            late = FakeContext('late')
-            act.operate(backend, FakeContext('successor', 2))
-            before = list(backend.scan())
-            with self.assertRaises(
-                exceptions.OperationCancelled, msg=act.name
-            ):
-                act.operate(backend, late)
-            self.assertEqual(before, list(backend.scan()), act.name)
-            self.assertEqual([], list(backend.sweep(tuple)), act.name)
 
     def test_the_overtaken_brings_nothing_back(self) -> None:
         """Nor does it take away what was made since."""
-        backend = _started(self.make_backend())
+        backend = self.start()
         late_create, late_delete = FakeContext('late'), FakeContext('later')
         create_first(backend, FakeContext('late', 2))
         delete_first(backend, FakeContext('delete'))
@@ -486,7 +338,7 @@ class BackendRules(unittest.TestCase):
 
     def test_sweep_leaves_alone_what_goes_on(self) -> None:
         """Operations of other agents are not interrupted by it."""
-        backend = _started(self.make_backend())
+        backend = self.start()
         context = FakeContext('create')
         swept: list[str] = []
 
@@ -500,7 +352,7 @@ class BackendRules(unittest.TestCase):
 
     def test_the_swept_cannot_commit(self) -> None:
         """What was taken from an operation it does not make visible."""
-        backend = _started(self.make_backend())
+        backend = self.start()
         context = FakeContext('create')
         context.before_commit = lambda: list(backend.sweep(tuple))
         with self.assertRaises(exceptions.OperationCancelled):
@@ -508,39 +360,6 @@ class BackendRules(unittest.TestCase):
         self.assertEqual([], list(backend.scan()))
         create_first(backend, FakeContext('create', 2))
         self.assertEqual(MIB, self._size(backend))
-
-    # Crashes.
-
-    def test_crash_leaves_all_or_nothing(self) -> None:
-        """What can be seen after a crash is what was, or what was asked."""
-        for backend, act, step in self._crashes():
-            self.assertIn(
-                _sizes(self.restart(backend)),
-                (act.before, act.after),
-                f'{act.name}, step {step}',
-            )
-
-    def test_crash_anywhere_then_again_is_done_once(self) -> None:
-        """The next attempt of the event finishes what was begun."""
-        for backend, act, step in self._crashes():
-            survivor = self.restart(backend)
-            act.operate(survivor, FakeContext('crashed', 2))
-            where = f'{act.name}, step {step}'
-            self.assertEqual(act.after, _sizes(survivor), where)
-            self.assertEqual([], list(survivor.sweep(tuple)), where)
-
-    def test_sweep_removes_leftovers_and_nothing_else(self) -> None:
-        """After a crash anywhere: names what it removes, once."""
-        swept: list[str] = []
-        for backend, act, step in self._crashes():
-            survivor = self.reopen(backend)
-            survivor.start()
-            before = list(survivor.scan())
-            swept += survivor.sweep(tuple)
-            where = f'{act.name}, step {step}'
-            self.assertEqual([], list(survivor.sweep(tuple)), where)
-            self.assertEqual(before, list(survivor.scan()), where)
-        self.assertTrue(swept, 'no crash left anything')
 
     def _create(
         self, backend: interfaces.Backend, volume_id: str, size_bytes: int
@@ -561,8 +380,8 @@ class BackendRules(unittest.TestCase):
             raise unittest.SkipTest('not declared: extend')
         return backend
 
-    def _acts(self) -> Iterator[Act]:
-        """Yield what the backend can do."""
+    def acts(self) -> Iterator[Act]:
+        """Yield what the backend can do to volumes."""
         backend = self.start()
         yield CREATE
         yield DELETE
@@ -571,40 +390,6 @@ class BackendRules(unittest.TestCase):
         if Operation.EXTEND in backend.operations:
             yield EXTEND
 
-    def _backend_for(self, act: Act) -> interfaces.Backend:
-        return self.start_with_first() if act.before else self.start()
-
-    def _look_at_commit(
-        self, act: Act, backend: interfaces.Backend
-    ) -> list[list[model.VolumeFacts]]:
-        """Return what could be seen each time when leave was asked."""
-        seen: list[list[model.VolumeFacts]] = []
-
-        def look() -> None:
-            seen.append(list(backend.scan()))
-
-        act.operate(backend, FakeContext('seen', before_commit=look))
-        return seen
-
-    def _crashes(self) -> Iterator[tuple[interfaces.Backend, Act, int]]:
-        """Yield backends in which an operation crashed, for every step."""
-        for act in self._acts():
-            for step in itertools.count(1):
-                backend = self._backend_for(act)
-                operate = functools.partial(
-                    act.operate, context=FakeContext('crashed')
-                )
-                if not self.crash(backend, operate, step):
-                    self.assertLess(1, step, 'the hook never crashed it')
-                    break
-                yield backend, act, step
-
-
-def _started(backend: interfaces.Backend) -> interfaces.Backend:
-    backend.start()
-    backend.sweep(tuple)
-    return backend
-
-
-def _sizes(backend: interfaces.Backend) -> tuple[int, ...]:
-    return tuple(facts.size_bytes for facts in backend.scan())
+    def look(self, backend: interfaces.Backend) -> object:
+        """Return the sizes of all volumes."""
+        return acts.sizes(backend)

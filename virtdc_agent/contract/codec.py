@@ -16,19 +16,22 @@ from collections.abc import Mapping
 import datetime
 import json
 import re
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract.errors import UnsupportedVersion
 from virtdc_agent.contract.events import Announcement
 from virtdc_agent.contract.events import Capacity
+from virtdc_agent.contract.events import CloneParameters
 from virtdc_agent.contract.events import ConnectParameters
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import DeleteParameters
+from virtdc_agent.contract.events import DeleteSnapshotParameters
 from virtdc_agent.contract.events import DisconnectParameters
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import ExtendParameters
 from virtdc_agent.contract.events import Format
+from virtdc_agent.contract.events import ImportParameters
 from virtdc_agent.contract.events import MAX_SIZE_BYTES
 from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Operation
@@ -37,6 +40,9 @@ from virtdc_agent.contract.events import Parameters
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import Requester
+from virtdc_agent.contract.events import RevertParameters
+from virtdc_agent.contract.events import Snapshot
+from virtdc_agent.contract.events import SnapshotParameters
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
@@ -44,7 +50,7 @@ from virtdc_agent.contract.fields import clean_text
 from virtdc_agent.contract.fields import Reader
 from virtdc_agent.contract.fields import WHOLE
 
-VERSION = '1.0'
+VERSION = '1.1'
 MAX_EVENT_BYTES = 64 * 1024
 """A longer event is refused before it is looked at."""
 MAX_MESSAGE_BYTES = 256 * 1024
@@ -67,7 +73,7 @@ _MAX_PHASE = 64
 
 Primitive = dict[str, object]
 T = TypeVar('T')
-Message = Event | Transition | Announcement | Volume | Capacity
+Message = Event | Transition | Announcement | Volume | Snapshot | Capacity
 
 
 def encode(message: Message) -> Primitive:
@@ -154,9 +160,7 @@ def encode_parameters(parameters: Parameters) -> Primitive:
         case CreateParameters():
             return {
                 'size_bytes': parameters.size_bytes,
-                'name': parameters.name,
-                'description': parameters.description,
-                'metadata': dict(parameters.metadata),
+                **_description_to(parameters),
                 'format': _value(parameters.format),
                 'provisioning': _value(parameters.provisioning),
             }
@@ -171,6 +175,33 @@ def encode_parameters(parameters: Parameters) -> Primitive:
             }
         case DisconnectParameters():
             return {'host': parameters.host}
+        case SnapshotParameters():
+            return {
+                'snapshot_id': parameters.snapshot_id,
+                **_description_to(parameters),
+            }
+        case DeleteSnapshotParameters() | RevertParameters():
+            return {'snapshot_id': parameters.snapshot_id}
+        case CloneParameters():
+            return {
+                'source_id': parameters.source_id,
+                'snapshot_id': parameters.snapshot_id,
+                'size_bytes': parameters.size_bytes,
+                **_description_to(parameters),
+                'format': _value(parameters.format),
+                'provisioning': _value(parameters.provisioning),
+            }
+        case ImportParameters():
+            return {
+                'url': parameters.url,
+                'image_format': parameters.image_format,
+                'hash_algorithm': parameters.hash_algorithm,
+                'hash_value': parameters.hash_value,
+                'size_bytes': parameters.size_bytes,
+                **_description_to(parameters),
+                'format': _value(parameters.format),
+                'provisioning': _value(parameters.provisioning),
+            }
 
 
 def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
@@ -182,9 +213,7 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
         case Operation.CREATE:
             return CreateParameters(
                 size_bytes=_size(reader),
-                name=reader.text('name', default='', max_length=255),
-                description=reader.text('description', default=''),
-                metadata=reader.strings('metadata'),
+                **_description_from(reader),
                 format=reader.optional_choice('format', Format),
                 provisioning=reader.optional_choice(
                     'provisioning', Provisioning
@@ -202,6 +231,84 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
             return DisconnectParameters(
                 host=_host(reader) if reader.has('host') else None
             )
+        case Operation.SNAPSHOT:
+            return SnapshotParameters(
+                snapshot_id=reader.identifier('snapshot_id'),
+                **_description_from(reader),
+            )
+        case Operation.DELETE_SNAPSHOT:
+            return DeleteSnapshotParameters(
+                snapshot_id=reader.identifier('snapshot_id')
+            )
+        case Operation.REVERT:
+            return RevertParameters(
+                snapshot_id=reader.identifier('snapshot_id')
+            )
+        case Operation.CLONE:
+            return CloneParameters(
+                source_id=reader.identifier('source_id'),
+                snapshot_id=(
+                    reader.identifier('snapshot_id')
+                    if reader.has('snapshot_id')
+                    else None
+                ),
+                size_bytes=_size(reader),
+                **_description_from(reader),
+                format=reader.optional_choice('format', Format),
+                provisioning=reader.optional_choice(
+                    'provisioning', Provisioning
+                ),
+            )
+        case Operation.IMPORT:
+            return ImportParameters(
+                url=reader.text('url'),
+                image_format=reader.text('image_format', max_length=64),
+                hash_algorithm=reader.text(
+                    'hash_algorithm', default='', max_length=64
+                ),
+                hash_value=reader.text(
+                    'hash_value', default='', max_length=255
+                ),
+                size_bytes=_size(reader),
+                **_description_from(reader),
+                format=reader.optional_choice('format', Format),
+                provisioning=reader.optional_choice(
+                    'provisioning', Provisioning
+                ),
+            )
+
+
+class _Description(TypedDict):
+    """What people say of a volume or snapshot."""
+
+    name: str
+    description: str
+    metadata: dict[str, str]
+
+
+def _description_to(
+    described: (
+        CreateParameters
+        | SnapshotParameters
+        | CloneParameters
+        | ImportParameters
+        | Volume
+        | Snapshot
+    ),
+) -> Primitive:
+    return {
+        'name': described.name,
+        'description': described.description,
+        'metadata': dict(described.metadata),
+    }
+
+
+def _description_from(reader: Reader) -> _Description:
+    return {
+        'name': reader.text('name', default='', max_length=255),
+        'description': reader.text('description', default=''),
+        'metadata': reader.strings('metadata'),
+    }
 
 
 def format_time(time: datetime.datetime) -> str:
@@ -362,9 +469,7 @@ def _volume_to(volume: Volume) -> Primitive:
         'provisioning': volume.provisioning.value,
         'created_at': format_time(volume.created_at),
         'updated_at': format_time(volume.updated_at),
-        'name': volume.name,
-        'description': volume.description,
-        'metadata': dict(volume.metadata),
+        **_description_to(volume),
         'project_id': volume.project_id,
         'user_id': volume.user_id,
         'attached_to': list(volume.attached_to),
@@ -379,12 +484,36 @@ def _volume_from(reader: Reader) -> Volume:
         provisioning=reader.choice('provisioning', Provisioning),
         created_at=reader.time('created_at'),
         updated_at=reader.time('updated_at'),
-        name=reader.text('name', default='', max_length=255),
-        description=reader.text('description', default=''),
-        metadata=reader.strings('metadata'),
+        **_description_from(reader),
         project_id=reader.text('project_id', default='', max_length=255),
         user_id=reader.text('user_id', default='', max_length=255),
         attached_to=reader.texts('attached_to'),
+    )
+
+
+def _snapshot_to(snapshot: Snapshot) -> Primitive:
+    return {
+        'snapshot_id': snapshot.snapshot_id,
+        'volume_id': snapshot.volume_id,
+        'size_bytes': snapshot.size_bytes,
+        'format': snapshot.format.value,
+        'created_at': format_time(snapshot.created_at),
+        **_description_to(snapshot),
+        'project_id': snapshot.project_id,
+        'user_id': snapshot.user_id,
+    }
+
+
+def _snapshot_from(reader: Reader) -> Snapshot:
+    return Snapshot(
+        snapshot_id=reader.identifier('snapshot_id'),
+        volume_id=reader.identifier('volume_id'),
+        size_bytes=_size(reader),
+        format=reader.choice('format', Format),
+        created_at=reader.time('created_at'),
+        **_description_from(reader),
+        project_id=reader.text('project_id', default='', max_length=255),
+        user_id=reader.text('user_id', default='', max_length=255),
     )
 
 
@@ -405,6 +534,7 @@ def _capacity_to(capacity: Capacity) -> Primitive:
         'volumes': capacity.volumes,
         'waiting': capacity.waiting,
         'running': capacity.running,
+        'image_urls': list(capacity.image_urls),
     }
 
 
@@ -432,6 +562,9 @@ def _capacity_from(reader: Reader) -> Capacity:
         volumes=count('volumes'),
         waiting=count('waiting'),
         running=count('running'),
+        image_urls=(
+            reader.texts('image_urls') if reader.has('image_urls') else ()
+        ),
     )
 
 
@@ -449,5 +582,6 @@ _SCHEMA_OF: Mapping[
         _announcement_from,
     ),
     Volume: ('virtdc.volume', _volume_to, _volume_from),
+    Snapshot: ('virtdc.snapshot', _snapshot_to, _snapshot_from),
     Capacity: ('virtdc.capacity', _capacity_to, _capacity_from),
 }

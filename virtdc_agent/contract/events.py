@@ -23,6 +23,12 @@ class Operation(enum.StrEnum):
     EXTEND = 'extend'
     CONNECT = 'connect'
     DISCONNECT = 'disconnect'
+    # Since 1.1.
+    SNAPSHOT = 'snapshot'
+    DELETE_SNAPSHOT = 'delete_snapshot'
+    REVERT = 'revert'
+    CLONE = 'clone'
+    IMPORT = 'import'
 
 
 class Origin(enum.StrEnum):
@@ -132,12 +138,94 @@ class DisconnectParameters:
     host: str | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotParameters:
+    """A snapshot to take of the event's volume, as it is at one instant."""
+
+    snapshot_id: str
+    name: str = ''
+    description: str = ''
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteSnapshotParameters:
+    """A snapshot of the event's volume to remove.
+
+    One that is already gone counts as removed.
+    """
+
+    snapshot_id: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RevertParameters:
+    """The event's volume is to read as its snapshot does.
+
+    The volume keeps its size: what it has grown by since reads as zeros.
+    """
+
+    snapshot_id: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CloneParameters:
+    """A new volume that begins as a copy of another, and is independent.
+
+    :param source_id: the volume to copy.
+    :param snapshot_id: the snapshot of it to copy; ``None``: the volume
+        itself, as it is at one instant.
+    :param size_bytes: at least the source's; what is more reads as zeros.
+    :param format: ``None``: as the source.
+    :param provisioning: ``None``: as the source.
+    """
+
+    source_id: str
+    size_bytes: int
+    snapshot_id: str | None = None
+    name: str = ''
+    description: str = ''
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    format: Format | None = None
+    provisioning: Provisioning | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ImportParameters:
+    """A new volume that begins as the disk in an image.
+
+    :param url: where the image is; one that begins as the capacity's
+        ``image_urls`` say.
+    :param image_format: what the image is said to be, as ``raw`` or
+        ``qcow2``.
+    :param size_bytes: at least that of the disk in the image.
+    :param hash_algorithm: as ``sha512``; empty: nothing is compared.
+    :param hash_value: of the image's file, in hexadecimal.
+    """
+
+    url: str
+    image_format: str
+    size_bytes: int
+    hash_algorithm: str = ''
+    hash_value: str = ''
+    name: str = ''
+    description: str = ''
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    format: Format | None = None
+    provisioning: Provisioning | None = None
+
+
 Parameters = (
     CreateParameters
     | DeleteParameters
     | ExtendParameters
     | ConnectParameters
     | DisconnectParameters
+    | SnapshotParameters
+    | DeleteSnapshotParameters
+    | RevertParameters
+    | CloneParameters
+    | ImportParameters
 )
 
 PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
@@ -146,6 +234,11 @@ PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
     Operation.EXTEND: ExtendParameters,
     Operation.CONNECT: ConnectParameters,
     Operation.DISCONNECT: DisconnectParameters,
+    Operation.SNAPSHOT: SnapshotParameters,
+    Operation.DELETE_SNAPSHOT: DeleteSnapshotParameters,
+    Operation.REVERT: RevertParameters,
+    Operation.CLONE: CloneParameters,
+    Operation.IMPORT: ImportParameters,
 }
 
 
@@ -179,6 +272,11 @@ class Event:
 
         Events that share one of these never overlap and keep their order.
         """
+        if isinstance(self.parameters, CloneParameters):
+            # A source that is its own copy is refused later, with a
+            # sentence; here it must only not be counted twice.
+            both = {self.volume_id, self.parameters.source_id}
+            return tuple(sorted(both))
         return (self.volume_id,)
 
 
@@ -255,6 +353,25 @@ class Volume:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A snapshot as the data centre knows it.
+
+    :param size_bytes: of the volume when it was taken.
+    """
+
+    snapshot_id: str
+    volume_id: str
+    size_bytes: int
+    format: Format
+    created_at: datetime.datetime
+    name: str = ''
+    description: str = ''
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    project_id: str = ''
+    user_id: str = ''
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """What the agent is, and what its storage can still hold.
 
@@ -266,6 +383,8 @@ class Capacity:
         volumes may exceed ``total_bytes``.
     :param reserved_percentage: share of ``total_bytes`` never given out.
     :param storage_protocol: how hosts reach volumes, in Cinder's words.
+    :param image_urls: what the addresses begin with of images that it can
+        read by itself. Since 1.1.
     """
 
     agent: str
@@ -283,3 +402,4 @@ class Capacity:
     volumes: int = 0
     waiting: int = 0
     running: int = 0
+    image_urls: tuple[str, ...] = ()

@@ -9,7 +9,6 @@ the bus.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 import logging
@@ -22,6 +21,8 @@ from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.fields import MAX_ENTRIES
 from virtdc_agent import exceptions
+from virtdc_agent.executor.copying import CopyHandlers
+from virtdc_agent.executor import outcomes
 from virtdc_agent.executor.room import Room
 from virtdc_agent import interfaces
 from virtdc_agent import model
@@ -55,11 +56,13 @@ class Handlers:
         *,
         backend: interfaces.Backend,
         exporter: interfaces.Exporter,
+        images: interfaces.Images,
         room: Room,
         clock: interfaces.Clock,
     ) -> None:
         self._backend = backend
         self._exporter = exporter
+        self._can_import = bool(images.urls)
         self._room = room
         self._clock = clock
         self._handler_of: Mapping[
@@ -73,15 +76,19 @@ class Handlers:
             Operation.EXTEND: self._extend,
             Operation.CONNECT: self._connect,
             Operation.DISCONNECT: self._disconnect,
+            **CopyHandlers(
+                backend=backend, images=images, room=room, clock=clock
+            ).handler_of,
         }
 
     @property
     def operations(self) -> frozenset[Operation]:
         """What can be executed with this backend and exporter."""
-        return self._backend.operations | {
+        offered = self._backend.operations | {
             Operation.CONNECT,
             Operation.DISCONNECT,
         }
+        return offered if self._can_import else offered - {Operation.IMPORT}
 
     def execute(
         self, claim: model.Claim, context: interfaces.OperationContext
@@ -153,6 +160,18 @@ class Handlers:
             case Operation.CREATE if claim.volume is None:
                 self._backend.delete(event.volume_id, context)
                 return None
+            case Operation.CLONE | Operation.IMPORT:
+                self._backend.delete(event.volume_id, context)
+                return None
+            case Operation.SNAPSHOT if isinstance(
+                outcome.change, model.PutSnapshot
+            ):
+                self._backend.delete_snapshot(
+                    event.volume_id,
+                    outcome.change.snapshot.snapshot_id,
+                    context,
+                )
+                return None
             case Operation.CONNECT if isinstance(
                 outcome.change, model.PutVolume
             ):
@@ -177,8 +196,10 @@ class Handlers:
                     f'Volume {event.volume_id} exists already, with '
                     f'{size_text(volume.size_bytes)}.'
                 )
-            return _success(volume)
-        self._check_choices(parameters)
+            return outcomes.success(volume)
+        outcomes.check_choices(
+            self._backend, parameters.format, parameters.provisioning
+        )
         provisioning = (
             parameters.provisioning or self._backend.default_provisioning
         )
@@ -186,37 +207,11 @@ class Handlers:
         # is not in the journal yet: either way it is counted once.
         with self._room.reserve(parameters.size_bytes, provisioning):
             facts = self._backend.create(event.volume_id, parameters, context)
-        now = self._clock.now()
-        return _success(
-            events.Volume(
-                volume_id=event.volume_id,
-                size_bytes=facts.size_bytes,
-                format=facts.format,
-                provisioning=facts.provisioning,
-                created_at=now,
-                updated_at=now,
-                name=parameters.name,
-                description=parameters.description,
-                metadata=parameters.metadata,
-                project_id=event.requested_by.project_id,
-                user_id=event.requested_by.user_id,
+        return outcomes.success(
+            outcomes.made(
+                event, parameters, facts=facts, now=self._clock.now()
             )
         )
-
-    def _check_choices(self, parameters: events.CreateParameters) -> None:
-        for name, wanted, offered in (
-            ('format', parameters.format, self._backend.formats),
-            (
-                'provisioning',
-                parameters.provisioning,
-                self._backend.provisionings,
-            ),
-        ):
-            if wanted is not None and wanted not in offered:
-                raise exceptions.EventRejected(
-                    f'This data centre offers no {name} "{wanted}", only '
-                    f'{_listing(offered)}.'
-                )
 
     def _delete(
         self, claim: model.Claim, context: interfaces.OperationContext
@@ -225,7 +220,13 @@ class Handlers:
         if claim.volume is not None and claim.volume.attached_to:
             raise exceptions.EventRejected(
                 f'Volume {volume_id} is in use by '
-                f'{_listing(claim.volume.attached_to)}: detach it first.'
+                f'{outcomes.listing(claim.volume.attached_to)}: detach it '
+                'first.'
+            )
+        if claim.snapshots:
+            raise exceptions.EventRejected(
+                f'Volume {volume_id} has {len(claim.snapshots)} snapshots: '
+                'delete them first.'
             )
         # Also without a record: the storage may hold what a failed create
         # could not take back, and the owner wants it gone.
@@ -241,7 +242,7 @@ class Handlers:
         parameters = claim.event.parameters
         if not isinstance(parameters, events.ExtendParameters):
             raise TypeError(parameters)
-        volume = _existing(claim)
+        volume = outcomes.existing(claim)
         grow_bytes = parameters.size_bytes - volume.size_bytes
         if grow_bytes < 0:
             raise exceptions.EventRejected(
@@ -250,19 +251,20 @@ class Handlers:
                 f'{size_text(parameters.size_bytes)}.'
             )
         if grow_bytes == 0:
-            return _success(volume)
+            return outcomes.success(volume)
         if volume.attached_to and volume.format is Format.QCOW2:
             # The hypervisor holds the image's lock, and is the one to grow
             # it.
             raise exceptions.EventRejected(
                 f'Volume {volume.volume_id} is a qcow2 image in use by '
-                f'{_listing(volume.attached_to)}: detach it to extend it.'
+                f'{outcomes.listing(volume.attached_to)}: detach it to '
+                'extend it.'
             )
         with self._room.reserve(grow_bytes, volume.provisioning):
             facts = self._backend.extend(
                 volume.volume_id, parameters.size_bytes, context
             )
-        return _success(
+        return outcomes.success(
             dataclasses.replace(
                 volume,
                 size_bytes=facts.size_bytes,
@@ -276,7 +278,7 @@ class Handlers:
         parameters = claim.event.parameters
         if not isinstance(parameters, events.ConnectParameters):
             raise TypeError(parameters)
-        volume = _existing(claim)
+        volume = outcomes.existing(claim)
         hosts = {*volume.attached_to, parameters.host}
         if len(hosts) > MAX_HOSTS:
             raise exceptions.EventRejected(
@@ -290,7 +292,7 @@ class Handlers:
         )
         context.begin_commit()
         self._exporter.connect(volume, parameters)
-        return _success(attached)
+        return outcomes.success(attached)
 
     def _disconnect(
         self, claim: model.Claim, context: interfaces.OperationContext
@@ -309,7 +311,7 @@ class Handlers:
         context.begin_commit()
         for host in leaving:
             self._exporter.disconnect(volume, host)
-        return _success(
+        return outcomes.success(
             dataclasses.replace(
                 volume,
                 attached_to=tuple(
@@ -320,27 +322,6 @@ class Handlers:
         )
 
 
-def _existing(claim: model.Claim) -> events.Volume:
-    if claim.volume is None:
-        raise exceptions.EventRejected(
-            f'The data centre has no volume {claim.event.volume_id}.'
-        )
-    return claim.volume
-
-
-def _success(volume: events.Volume) -> model.Outcome:
-    return model.Outcome(
-        state=State.SUCCESS,
-        change=model.PutVolume(volume=volume),
-        result={
-            'size_bytes': volume.size_bytes,
-            'format': volume.format.value,
-            'provisioning': volume.provisioning.value,
-            'attached_to': list(volume.attached_to),
-        },
-    )
-
-
 def _failed(reason: Reason, message: str, signal: model.Signal) -> Ended:
     return Ended(
         outcome=model.Outcome(
@@ -348,7 +329,3 @@ def _failed(reason: Reason, message: str, signal: model.Signal) -> Ended:
         ),
         signal=signal,
     )
-
-
-def _listing(names: Iterable[str]) -> str:
-    return ', '.join(sorted(names)) or 'nothing'

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 
+from virtdc_agent.contract.events import CloneParameters
 from virtdc_agent.contract.events import Event
+from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
-from virtdc_agent.contract.events import Volume
 from virtdc_agent import exceptions
 from virtdc_agent.journal.change import Change
 from virtdc_agent.journal import membership
@@ -21,6 +21,18 @@ from virtdc_agent.journal.transaction import Transaction
 from virtdc_agent import model
 from virtdc_agent import scheduling
 from virtdc_agent.scheduling import Lane
+
+
+_WITH_SNAPSHOTS = frozenset(
+    {
+        Operation.DELETE.value,
+        Operation.SNAPSHOT.value,
+        Operation.DELETE_SNAPSHOT.value,
+        Operation.REVERT.value,
+        Operation.CLONE.value,
+    }
+)
+"""Which events are told of snapshots: the others need not ask."""
 
 
 class Take(Change[Sequence[model.Claim]]):
@@ -114,8 +126,35 @@ class Take(Change[Sequence[model.Claim]]):
         for row in picked:
             tx.transit(row, begun(tx, row, self._agent))
         taken = [*unheard, *picked]
-        volumes = tx.get_volumes({row.volume_id for row in taken})
-        return [_claim(row, events, volumes) for row in taken]
+        sources = {row.id: _source_of(events[row.id]) for row in taken}
+        known = tx.get_volumes(
+            {row.volume_id for row in taken}
+            | {source for source in sources.values() if source is not None}
+        )
+        snapshots = tx.get_snapshots(
+            {
+                sources[row.id] or row.volume_id
+                for row in taken
+                if row.operation in _WITH_SNAPSHOTS
+            }
+        )
+        return [
+            model.Claim(
+                event=events[row.id],
+                attempt=row.attempt,
+                fence=row.fence,
+                volume=known.get(row.volume_id),
+                source=known.get(sources[row.id] or ''),
+                snapshots=(
+                    snapshots.get(sources[row.id] or row.volume_id, ())
+                    if row.operation in _WITH_SNAPSHOTS
+                    else ()
+                ),
+                lane=Lane(row.lane),
+                losses=row.losses,
+            )
+            for row in taken
+        ]
 
 
 class Retry(Change[model.Claim]):
@@ -161,14 +200,9 @@ def begun(tx: Transaction, row: Row, agent: str) -> Transition:
     )
 
 
-def _claim(
-    row: Row, events: Mapping[int, Event], volumes: Mapping[str, Volume]
-) -> model.Claim:
-    return model.Claim(
-        event=events[row.id],
-        attempt=row.attempt,
-        fence=row.fence,
-        volume=volumes.get(row.volume_id),
-        lane=Lane(row.lane),
-        losses=row.losses,
-    )
+def _source_of(event: Event) -> str | None:
+    """Return the volume that an event copies, if it does."""
+    parameters = event.parameters
+    if isinstance(parameters, CloneParameters):
+        return parameters.source_id
+    return None

@@ -23,6 +23,7 @@ from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal import rows
 from virtdc_agent.journal.statements import among
 from virtdc_agent.journal.tables import EVENTS
+from virtdc_agent.journal.tables import SNAPSHOTS
 from virtdc_agent.journal.tables import TOTALS
 from virtdc_agent.journal.tables import TRANSITIONS
 from virtdc_agent.journal.tables import VOLUMES
@@ -218,6 +219,28 @@ class Reader:
             volumes=volumes,
             next_marker=(
                 volumes[-1].volume_id if len(bodies) > limit else None
+            ),
+        )
+
+    def snapshots(
+        self, volume_id: str | None, marker: str | None, limit: int
+    ) -> model.SnapshotPage:
+        """See ``Journal.get_snapshots``."""
+        query = (
+            sa.select(SNAPSHOTS.c.body)
+            .order_by(SNAPSHOTS.c.snapshot_id)
+            .limit(limit + 1)
+        )
+        if volume_id is not None:
+            query = query.where(SNAPSHOTS.c.volume_id == volume_id)
+        if marker is not None:
+            query = query.where(SNAPSHOTS.c.snapshot_id > marker)
+        bodies = [found.body for found in self.ask(query)]
+        snapshots = [rows.snapshot_from(body) for body in bodies[:limit]]
+        return model.SnapshotPage(
+            snapshots=snapshots,
+            next_marker=(
+                snapshots[-1].snapshot_id if len(bodies) > limit else None
             ),
         )
 

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.events import Event
+from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
 
@@ -80,3 +81,13 @@ def volume_text(volume: Volume) -> str:
 def volume_from(text: str) -> Volume:
     """Read a volume."""
     return codec.decode(json.loads(text), Volume)
+
+
+def snapshot_text(snapshot: Snapshot) -> str:
+    """Write a snapshot."""
+    return json.dumps(codec.encode(snapshot))
+
+
+def snapshot_from(text: str) -> Snapshot:
+    """Read a snapshot."""
+    return codec.decode(json.loads(text), Snapshot)

@@ -235,6 +235,12 @@ class SqlJournal(interfaces.Journal):
         """See the interface."""
         return self._reader.volumes(marker, limit)
 
+    def get_snapshots(
+        self, volume_id: str | None, marker: str | None, limit: int
+    ) -> model.SnapshotPage:
+        """See the interface."""
+        return self._reader.snapshots(volume_id, marker, limit)
+
     def count(self) -> model.Counts:
         """See the interface."""
         return self._reader.totals().counts()

@@ -15,6 +15,7 @@ from virtdc_agent.journal.row import COLUMNS
 from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent.journal.tables import FLOWS
 from virtdc_agent.journal.tables import QUEUE
+from virtdc_agent.journal.tables import SNAPSHOTS
 from virtdc_agent.journal.tables import TOTALS
 from virtdc_agent.journal.tables import VOLUMES
 
@@ -96,6 +97,14 @@ CHANGE_VOLUME = (
     )
 )
 DROP_VOLUME = VOLUMES.delete().where(VOLUMES.c.volume_id == sa.bindparam('of'))
+SNAPSHOTS_OF = (
+    sa.select(SNAPSHOTS.c.volume_id, SNAPSHOTS.c.body)
+    .where(among(SNAPSHOTS.c.volume_id))
+    .order_by(SNAPSHOTS.c.volume_id, SNAPSHOTS.c.snapshot_id)
+)
+DROP_SNAPSHOT = SNAPSHOTS.delete().where(
+    SNAPSHOTS.c.snapshot_id == sa.bindparam('of')
+)
 KEEP_TOTALS = (
     TOTALS.update()
     .where(TOTALS.c.id == 1)

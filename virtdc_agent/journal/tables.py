@@ -8,7 +8,8 @@ have finished; their order in it, ``events.tag``, is given when they are
 accepted (see ``fairness``), from the end of their project's ``flows``.
 ``transitions`` is the history and, beyond ``totals.published``, the outbox.
 ``totals`` is one row of what must not be counted anew; who holds its lock
-gives out sequences. ``agents`` are those that may claim, with their leases;
+gives out sequences. ``volumes`` and ``snapshots`` are what there is now.
+``agents`` are those that may claim, with their leases;
 ``alarms`` what a person must see.
 """
 
@@ -107,6 +108,15 @@ VOLUMES = sa.Table(
     sa.Column('volume_id', NAME, primary_key=True),
     sa.Column('size_bytes', BIG, nullable=False),
     sa.Column('body', TEXT, nullable=False),
+)
+
+SNAPSHOTS = sa.Table(
+    'snapshots',
+    METADATA,
+    sa.Column('snapshot_id', NAME, primary_key=True),
+    sa.Column('volume_id', NAME, nullable=False),
+    sa.Column('body', TEXT, nullable=False),
+    sa.Index('ix_snapshots_volume', 'volume_id', 'snapshot_id'),
 )
 
 TOTALS = sa.Table(

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from virtdc_agent.contract.events import Event
+from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
@@ -33,6 +34,7 @@ from virtdc_agent.journal import statements
 from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent.journal.tables import FLOWS
 from virtdc_agent.journal.tables import QUEUE
+from virtdc_agent.journal.tables import SNAPSHOTS
 from virtdc_agent.journal.tables import TOTALS
 from virtdc_agent.journal.tables import TRANSITIONS
 from virtdc_agent.journal.tables import VOLUMES
@@ -124,7 +126,8 @@ class Transaction:
         self._opened: set[str] = set()
         self._flows: dict[str, int | None] = {}
         self._moved: dict[str, tuple[str, int]] = {}
-        self._volumes: dict[str, model.VolumeChange] = {}
+        self._volumes: dict[str, model.PutVolume | model.RemoveVolume] = {}
+        self._snapshots: dict[str, Snapshot | None] = {}
         self._history: list[dict[str, object]] = []
         self.shares: Shares | None = None
         self.totals: Totals
@@ -289,6 +292,20 @@ class Transaction:
             )
         }
 
+    def get_snapshots(
+        self, volume_ids: Collection[str]
+    ) -> dict[str, tuple[Snapshot, ...]]:
+        """Return the snapshots of volumes, by the volume's id."""
+        found: dict[str, tuple[Snapshot, ...]] = {}
+        for volume_id, body in self.select(
+            statements.SNAPSHOTS_OF, volume_ids
+        ):
+            found[volume_id] = (
+                *found.get(volume_id, ()),
+                rows.snapshot_from(body),
+            )
+        return found
+
     def change_volume(self, change: model.VolumeChange | None) -> None:
         """Write what an operation made of its volume."""
         match change:
@@ -296,6 +313,10 @@ class Transaction:
                 self._volumes[volume.volume_id] = change
             case model.RemoveVolume(volume_id=volume_id):
                 self._volumes[volume_id] = change
+            case model.PutSnapshot(snapshot=snapshot):
+                self._snapshots[snapshot.snapshot_id] = snapshot
+            case model.RemoveSnapshot(snapshot_id=snapshot_id):
+                self._snapshots[snapshot_id] = None
             case None:
                 pass
 
@@ -316,6 +337,7 @@ class Transaction:
         self._flush_leaving()
         self._flush_flows()
         self._flush_volumes()
+        self._flush_snapshots()
         if self.shares is not None:
             self.totals.shares = self.shares.to_text()
         if self.totals != self._totals_before:
@@ -437,6 +459,24 @@ class Transaction:
         self._run(VOLUMES.insert(), fresh)
         self._run(statements.CHANGE_VOLUME, changed)
         self._run(statements.DROP_VOLUME, gone)
+
+    def _flush_snapshots(self) -> None:
+        """Write snapshots anew: one that is there is replaced."""
+        self._run(
+            statements.DROP_SNAPSHOT, [{'of': one} for one in self._snapshots]
+        )
+        self._run(
+            SNAPSHOTS.insert(),
+            [
+                {
+                    'snapshot_id': snapshot.snapshot_id,
+                    'volume_id': snapshot.volume_id,
+                    'body': rows.snapshot_text(snapshot),
+                }
+                for snapshot in self._snapshots.values()
+                if snapshot is not None
+            ],
+        )
 
     def _run(
         self, statement: Any, values: Sequence[Mapping[str, object]]

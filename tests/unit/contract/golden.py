@@ -7,6 +7,7 @@ version gets a folder and a table of its own.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 from virtdc_agent.contract.codec import Message
@@ -194,7 +195,15 @@ V1_0: dict[str, Message] = {
         provisioned_bytes=2048 * GIB,
         max_over_subscription_ratio=20.0,
         reserved_percentage=5,
-        operations=frozenset(Operation),
+        operations=frozenset(
+            {
+                Operation.CREATE,
+                Operation.DELETE,
+                Operation.EXTEND,
+                Operation.CONNECT,
+                Operation.DISCONNECT,
+            }
+        ),
         formats=frozenset(Format),
         provisionings=frozenset(Provisioning),
         volumes=205,
@@ -203,4 +212,84 @@ V1_0: dict[str, Message] = {
     ),
 }
 
-VALUES: dict[str, dict[str, Message]] = {'1.0': V1_0}
+SNAPSHOT_ID = '2f9d7c1e-8b4a-4d3c-9e6f-5a7b8c9d0e1f'
+SOURCE_ID = '5d0f1e2c-3b4a-4958-8776-a5b4c3d2e1f0'
+
+V1_1: dict[str, Message] = {
+    **V1_0,
+    'event-snapshot': event(
+        events.SnapshotParameters(
+            snapshot_id=SNAPSHOT_ID,
+            name='Vor dem Umbau 数据',
+            description='Two lines,\nand a\ttab.',
+            metadata={'kept': 'for a week'},
+        )
+    ),
+    'event-snapshot-plain': event(
+        events.SnapshotParameters(snapshot_id=SNAPSHOT_ID), Origin.PLATFORM
+    ),
+    'event-delete-snapshot': event(
+        events.DeleteSnapshotParameters(snapshot_id=SNAPSHOT_ID)
+    ),
+    'event-revert': event(events.RevertParameters(snapshot_id=SNAPSHOT_ID)),
+    'event-clone': event(
+        events.CloneParameters(
+            source_id=SOURCE_ID,
+            snapshot_id=SNAPSHOT_ID,
+            size_bytes=20 * GIB,
+            name='Zoë',
+            description='A copy.',
+            metadata={'tier': 'gold'},
+            format=Format.RAW,
+            provisioning=Provisioning.THIN,
+        )
+    ),
+    'event-clone-plain': event(
+        events.CloneParameters(source_id=SOURCE_ID, size_bytes=10 * GIB)
+    ),
+    'event-import': event(
+        events.ImportParameters(
+            url='file:///srv/images/5b%20c',
+            image_format='qcow2',
+            size_bytes=20 * GIB,
+            hash_algorithm='sha512',
+            hash_value='9b' * 64,
+            name='Zoë',
+            description='From an image.',
+            metadata={'tier': 'gold'},
+            format=Format.RAW,
+            provisioning=Provisioning.THIN,
+        )
+    ),
+    'event-import-plain': event(
+        events.ImportParameters(
+            url='file:///srv/images/5b', image_format='raw', size_bytes=GIB
+        )
+    ),
+    'snapshot': events.Snapshot(
+        snapshot_id=SNAPSHOT_ID,
+        volume_id=VOLUME_ID,
+        size_bytes=10 * GIB,
+        format=Format.RAW,
+        created_at=at(31),
+        name='Vor dem Umbau 数据',
+        description='Two lines,\nand a\ttab.',
+        metadata={'kept': 'for a week'},
+        project_id=REQUESTER.project_id,
+        user_id=REQUESTER.user_id,
+    ),
+    'snapshot-plain': events.Snapshot(
+        snapshot_id='s',
+        volume_id='v',
+        size_bytes=1,
+        format=Format.QCOW2,
+        created_at=at(2),
+    ),
+    'capacity': dataclasses.replace(
+        V1_0['capacity'],
+        operations=frozenset(Operation),
+        image_urls=('file:///srv/images/',),
+    ),
+}
+
+VALUES: dict[str, dict[str, Message]] = {'1.0': V1_0, '1.1': V1_1}

@@ -81,6 +81,43 @@ _parameters = {
         events.DisconnectParameters,
         host=st.none() | names.filter(bool),
     ),
+    Operation.SNAPSHOT: st.builds(
+        events.SnapshotParameters,
+        snapshot_id=identifiers,
+        name=names,
+        description=texts(500),
+        metadata=metadata,
+    ),
+    Operation.DELETE_SNAPSHOT: st.builds(
+        events.DeleteSnapshotParameters, snapshot_id=identifiers
+    ),
+    Operation.REVERT: st.builds(
+        events.RevertParameters, snapshot_id=identifiers
+    ),
+    Operation.CLONE: st.builds(
+        events.CloneParameters,
+        source_id=identifiers,
+        snapshot_id=st.none() | identifiers,
+        size_bytes=sizes,
+        name=names,
+        description=texts(500),
+        metadata=metadata,
+        format=st.none() | st.sampled_from(Format),
+        provisioning=st.none() | st.sampled_from(Provisioning),
+    ),
+    Operation.IMPORT: st.builds(
+        events.ImportParameters,
+        url=texts(500),
+        image_format=texts(64),
+        size_bytes=sizes,
+        hash_algorithm=texts(64),
+        hash_value=texts(255),
+        name=names,
+        description=texts(500),
+        metadata=metadata,
+        format=st.none() | st.sampled_from(Format),
+        provisioning=st.none() | st.sampled_from(Provisioning),
+    ),
 }
 
 
@@ -148,6 +185,19 @@ messages = st.one_of(
         attached_to=st.lists(texts(), max_size=8).map(tuple),
     ),
     st.builds(
+        events.Snapshot,
+        snapshot_id=identifiers,
+        volume_id=identifiers,
+        size_bytes=sizes,
+        format=st.sampled_from(Format),
+        created_at=times,
+        name=names,
+        description=texts(500),
+        metadata=metadata,
+        project_id=names,
+        user_id=names,
+    ),
+    st.builds(
         events.Capacity,
         agent=names,
         backend=names,
@@ -164,5 +214,6 @@ messages = st.one_of(
         volumes=counts,
         waiting=counts,
         running=counts,
+        image_urls=st.lists(texts(), max_size=8).map(tuple),
     ),
 )

@@ -1,9 +1,9 @@
 """Nobody changes the contract by accident.
 
-The table below is what version 1.0 promises: each field's kind, and whether
-a message must have it. If a test fails here, the wire has changed. Adding an
-optional field is a minor version: raise ``codec.VERSION``, add its table and
-its samples. Anything else is a major version, and a decision.
+The tables below are what versions promise: each field's kind, and whether a
+message must have it. If a test fails here, the wire has changed. Adding an
+optional field or an operation is a minor version: raise ``codec.VERSION``, add
+its table and its samples. Anything else is a major version, and a decision.
 """
 
 from __future__ import annotations
@@ -130,6 +130,78 @@ FINGERPRINTS: dict[str, Table] = {
     },
 }
 
+MORE = f'{OPERATIONS}|snapshot|delete_snapshot|revert|clone|import'
+DESCRIPTION = {
+    'name': 'text',
+    'description': 'text',
+    'metadata': 'object of text',
+}
+
+
+def with_more_operations(table: Table) -> Table:
+    """Return a table of a version that knows more operations."""
+    return {
+        schema: {
+            name: kind.replace(OPERATIONS, MORE)
+            for name, kind in fields.items()
+        }
+        for schema, fields in table.items()
+    }
+
+
+def with_parameters(**parameters: str) -> dict[str, str]:
+    """Return the fields of an event that has these parameters."""
+    return {
+        **EVENT,
+        **{f'parameters.{name}': kind for name, kind in parameters.items()},
+    }
+
+
+FINGERPRINTS['1.1'] = with_more_operations(
+    {
+        **FINGERPRINTS['1.0'],
+        'virtdc.event snapshot': with_parameters(
+            snapshot_id='text, required', **DESCRIPTION
+        ),
+        'virtdc.event delete_snapshot': with_parameters(
+            snapshot_id='text, required'
+        ),
+        'virtdc.event revert': with_parameters(snapshot_id='text, required'),
+        'virtdc.event clone': with_parameters(
+            source_id='text, required',
+            snapshot_id='text or null',
+            size_bytes='integer, required',
+            format=f'{FORMATS} or null',
+            provisioning=f'{PROVISIONINGS} or null',
+            **DESCRIPTION,
+        ),
+        'virtdc.event import': with_parameters(
+            url='text, required',
+            image_format='text, required',
+            hash_algorithm='text',
+            hash_value='text',
+            size_bytes='integer, required',
+            format=f'{FORMATS} or null',
+            provisioning=f'{PROVISIONINGS} or null',
+            **DESCRIPTION,
+        ),
+        'virtdc.capacity': {
+            **FINGERPRINTS['1.0']['virtdc.capacity'],
+            'image_urls': 'list of text',
+        },
+        'virtdc.snapshot': {
+            'snapshot_id': 'text, required',
+            'volume_id': 'text, required',
+            'size_bytes': 'integer, required',
+            'format': f'{FORMATS}, required',
+            'created_at': 'time, required',
+            **DESCRIPTION,
+            'project_id': 'text',
+            'user_id': 'text',
+        },
+    }
+)
+
 KINDS = {
     'str': 'text',
     'int': 'integer',
@@ -239,6 +311,15 @@ class TestFingerprint(unittest.TestCase):
             ({'hue': 'text'}, []),
             ({'hue': 'text, required'}, ['virtdc.announcement hue']),
             ({'sequence': 'text'}, ['virtdc.announcement sequence']),
+            ({'operation': f'{MORE}, required'}, []),
+            (
+                {'operation': 'create, required'},
+                ['virtdc.announcement operation'],
+            ),
+            (
+                {'origin': 'cloud|platform|x, required'},
+                ['virtdc.announcement origin'],
+            ),
         ):
             changed = {'virtdc.announcement': {**announcement, **changes}}
             self.assertEqual(expected, breaks(table, {**table, **changed}))
@@ -259,13 +340,27 @@ def numbers_of(version: str) -> list[int]:
 
 
 def breaks(older: Table, newer: Table) -> list[str]:
-    """Name the fields whose change a reader of the older would not bear."""
+    """Name the fields whose change a reader of the older would not bear.
+
+    More operations are borne: nobody asks the other side for one that it has
+    not declared, and what is told of one that is not known is passed over.
+    """
     return sorted(
         f'{schema} {name}'
         for schema, fields in older.items()
         for name, kind in (fields | newer.get(schema, {})).items()
-        if kind != fields.get(name)
-        and 'required' in kind
-        or name in fields
-        and newer.get(schema, {}).get(name) != fields[name]
+        if not _is_borne(
+            name, fields.get(name), newer.get(schema, {}).get(name)
+        )
     )
+
+
+def _is_borne(name: str, before: str | None, now: str | None) -> bool:
+    if before is None:
+        return now is not None and 'required' not in now
+    if now is None:
+        return False
+    if name in ('operation', 'operations'):
+        known, given = before.split(', '), now.split(', ')
+        return given[0].startswith(known[0]) and given[1:] == known[1:]
+    return before == now

@@ -159,6 +159,7 @@ CASES: dict[str, dict[str, list[object]]] = {
         'volumes': COUNT,
         'waiting': COUNT,
         'running': COUNT,
+        'image_urls': optional(TEXTS),
     },
 }
 
@@ -303,7 +304,9 @@ class TestEnvelope(unittest.TestCase):
         with self.assertRaises(UnsupportedVersion) as caught:
             codec.decode(envelope, events.Volume)
         self.assertEqual('virtdc.event', caught.exception.schema)
-        self.assertEqual('virtdc.volume 1.0', caught.exception.supported)
+        self.assertEqual(
+            f'virtdc.volume {codec.VERSION}', caught.exception.supported
+        )
         envelope['schema'] = 'virtdc.poem'
         for read in (
             lambda message: codec.decode(message, events.Event),

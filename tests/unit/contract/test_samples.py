@@ -64,6 +64,7 @@ class TestSamples(unittest.TestCase):
                 events.Transition,
                 events.Announcement,
                 events.Volume,
+                events.Snapshot,
                 events.Capacity,
             },
             {type(value) for value in values},

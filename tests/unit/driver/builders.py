@@ -91,9 +91,44 @@ def volume(**rest: Any) -> Any:
         'user_id': 'user',
         'volume_type_id': None,
         'volume_type': None,
+        'bootable': False,
+        'provider_location': None,
+        'volume_attachment': attachments(),
         **rest,
     }
     return objects.Volume(cinder_context.get_admin_context(), **fields)
+
+
+def attachments(*hosts: str | None) -> Any:
+    """Return a volume's attachments; ``None``: one to no host yet."""
+    return objects.VolumeAttachmentList(
+        objects=[
+            objects.VolumeAttachment(
+                cinder_context.get_admin_context(),
+                id=str(uuid.uuid4()),
+                connector={'host': host} if host else None,
+            )
+            for host in hosts
+        ]
+    )
+
+
+def snapshot(of: Any, **rest: Any) -> Any:
+    """Return a real snapshot of Cinder, which no database knows."""
+    fields = {
+        'id': str(uuid.uuid4()),
+        'volume': of,
+        'volume_id': of.id,
+        'volume_size': of.size,
+        'status': 'creating',
+        'display_name': 'before',
+        'display_description': '',
+        'metadata': {},
+        'project_id': 'project',
+        'user_id': 'user',
+        **rest,
+    }
+    return objects.Snapshot(cinder_context.get_admin_context(), **fields)
 
 
 def volume_type(**extra_specs: str) -> Any:

@@ -8,6 +8,7 @@ from cinder_virtdc.clock import FakeClock
 from cinder_virtdc import exceptions
 from cinder_virtdc.fake_agent import FakeAgent
 from tests.unit.driver import builders
+from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract import rpc
@@ -98,6 +99,27 @@ class ClientTest(unittest.TestCase):
         changes = self.client.get_changes(1, 1)
         self.assertEqual([2], [one.sequence for one in changes.transitions])
         self.assertEqual((1, 3), (changes.oldest, changes.last))
+        self.assertEqual(2, changes.reached)
+        self.assertEqual(0, self.client.get_changes(3).reached)
+
+    def test_what_a_newer_agent_can_do_is_passed_over(self) -> None:
+        items = [codec.encode(builders.transition(n)) for n in range(1, 5)]
+        for number in (1, 3):
+            data = items[number]['data']
+            assert isinstance(data, dict)
+            data['operation'] = 'shelve'
+        client = AgentClient(
+            Answers({'items': items, 'oldest': 1, 'last': 9}),
+            clock=self.clock,
+            submit_timeout_s=1,
+            rpc_timeout_s=1,
+        )
+        with self.assertLogs('cinder_virtdc.client', 'WARNING') as logs:
+            changes = client.get_changes(0)
+        self.assertEqual([1, 3], [one.sequence for one in changes.transitions])
+        self.assertEqual(4, changes.reached)
+        self.assertEqual(2, len(logs.records))
+        self.assertIn('shelve', logs.output[0])
 
     def test_cancel(self) -> None:
         self.client.submit(builders.event())

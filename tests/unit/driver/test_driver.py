@@ -11,6 +11,7 @@ import uuid
 from cinder import exception
 from cinder import interface
 from cinder.interface import volume_driver
+from cinder.interface import volume_snapshot_revert
 from cinder.scheduler.filters import capacity_filter
 from cinder.scheduler import host_manager
 from cinder.volume import driver as base_driver
@@ -29,6 +30,8 @@ from virtdc_agent.contract.events import State
 from virtdc_agent.contract import topics
 
 GIB = 1024**3
+DATA = '00000000-0000-4000-8000-00000000da7a'
+NEW_DATA = '00000000-0000-4000-8000-00000000da7b'
 CONNECTOR = {'host': 'compute-1', 'ip': '127.0.0.1'}
 
 
@@ -69,6 +72,7 @@ class InterfaceTest(unittest.TestCase):
         checked = set()
         bases = dict(vars(base_driver.BaseVD))
         bases.update(vars(base_driver.VolumeDriver))
+        bases.update(vars(volume_snapshot_revert.VolumeSnapshotRevertDriver))
         bases.update(self.interface())
         for name, found in vars(driver.VirtDCDriver).items():
             wanted = bases.get(name)
@@ -81,7 +85,9 @@ class InterfaceTest(unittest.TestCase):
                 needed = self.needed(wanted)
                 self.assertEqual(needed, self.needed(found)[: len(needed)])
                 self.assert_accepts(found, wanted)
-        self.assertLessEqual({'create_volume', 'extend_volume'}, checked)
+        self.assertLessEqual(
+            {'create_volume', 'extend_volume', 'revert_to_snapshot'}, checked
+        )
 
     def needed(self, method: Any) -> list[str]:
         return [
@@ -305,13 +311,317 @@ class OperationsTest(DriverTestCase):
         self.driver.remove_export(None, volume)
         self.assertEqual([], self.events())
 
-    def test_what_is_not_there_yet_is_said_so(self) -> None:
+    def test_a_host_with_another_attachment_stays_connected(self) -> None:
         volume = builders.volume()
-        for method in (
-            self.driver.create_snapshot,
-            self.driver.delete_snapshot,
+        self.driver.create_volume(volume)
+        self.driver.initialize_connection(volume, CONNECTOR)
+        for hosts, shared in (
+            (('compute-1', 'compute-1'), True),
+            (('compute-1', None, 'compute-2'), False),
         ):
-            self.assertRaises(NotImplementedError, method, volume)
+            with self.subTest(hosts=hosts):
+                volume.volume_attachment = builders.attachments(*hosts)
+                self.assertIs(
+                    shared, self.driver.terminate_connection(volume, CONNECTOR)
+                )
+                self.assertEqual(
+                    ('compute-1',) if shared else (),
+                    self.agent.volumes[volume.id].attached_to,
+                )
+
+    def test_all_hosts_are_disconnected_however_many_attachments(self) -> None:
+        volume = builders.volume(
+            volume_attachment=builders.attachments('compute-1', 'compute-1')
+        )
+        self.driver.create_volume(volume)
+        self.driver.initialize_connection(volume, CONNECTOR)
+        self.driver.terminate_connection(volume, None, force=True)
+        self.assertEqual((), self.agent.volumes[volume.id].attached_to)
+
+
+class CopiesTest(DriverTestCase):
+    """Snapshots, and volumes made from snapshots and volumes."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        # Known in the data centre by another name, since it was migrated.
+        self.source = builders.volume(size=2, _name_id=DATA)
+        self.driver.create_volume(self.source)
+        self.snapshot = builders.snapshot(self.source)
+
+    def last(self) -> events.Event:
+        return self.events()[-1]
+
+    def test_snapshot(self) -> None:
+        self.driver.create_snapshot(self.snapshot)
+        found = self.agent.snapshots[self.snapshot.id]
+        self.assertEqual(DATA, found.volume_id)
+        self.assertEqual(2 * GIB, found.size_bytes)
+        self.assertEqual('before', found.name)
+
+    def test_a_snapshot_is_its_owners(self) -> None:
+        self.snapshot.user_id = 'another'
+        self.driver.create_snapshot(self.snapshot)
+        self.assertEqual('another', self.last().requested_by.user_id)
+
+    def test_delete_snapshot(self) -> None:
+        self.driver.create_snapshot(self.snapshot)
+        self.driver.delete_snapshot(self.snapshot)
+        self.assertEqual({}, self.agent.snapshots)
+        self.assertEqual(DATA, self.last().volume_id)
+        self.driver.delete_snapshot(self.snapshot)
+
+    def test_revert(self) -> None:
+        self.driver.create_snapshot(self.snapshot)
+        self.driver.revert_to_snapshot(None, self.source, self.snapshot)
+        self.assertEqual(Operation.REVERT, self.last().operation)
+        self.assertEqual(DATA, self.last().volume_id)
+        self.assertEqual(
+            events.RevertParameters(snapshot_id=self.snapshot.id),
+            self.last().parameters,
+        )
+        self.assertFalse(self.driver.snapshot_revert_use_temp_snapshot())
+
+    def test_volumes_from_volumes_and_snapshots(self) -> None:
+        for size in (2, 5):
+            for make, source, snapshot_id in (
+                (self.driver.create_cloned_volume, self.source, None),
+                (
+                    self.driver.create_volume_from_snapshot,
+                    self.snapshot,
+                    self.snapshot.id,
+                ),
+            ):
+                with self.subTest(size=size, snapshot_id=snapshot_id):
+                    volume = builders.volume(size=size)
+                    make(volume, source)
+                    self.assertEqual(
+                        events.CloneParameters(
+                            source_id=DATA,
+                            snapshot_id=snapshot_id,
+                            size_bytes=size * GIB,
+                            name='data',
+                        ),
+                        self.last().parameters,
+                    )
+                    self.assertEqual(volume.id, self.last().volume_id)
+                    self.assertEqual(
+                        size * GIB, self.agent.volumes[volume.id].size_bytes
+                    )
+
+    def test_a_copy_of_what_is_bootable_is_remembered_as_not_whole(
+        self,
+    ) -> None:
+        """Cinder makes it bootable when the data centre has made it."""
+        self.source.bootable = True
+        for make, source in (
+            (self.driver.create_cloned_volume, self.source),
+            (self.driver.create_volume_from_snapshot, self.snapshot),
+        ):
+            volume = builders.volume()
+            make(volume, source)
+            self.assertIn(
+                translate.TO_BE_FILLED, self.agent.volumes[volume.id].metadata
+            )
+
+    def test_a_copy_from_the_cache_of_images(self) -> None:
+        volume = builders.volume()
+        self.driver.clone_image(None, volume, None, {}, None)
+        self.driver.create_cloned_volume(volume, self.source)
+        self.assertIn(
+            translate.TO_BE_FILLED, self.agent.volumes[volume.id].metadata
+        )
+        self.driver.create_cloned_volume(volume, self.source)
+        self.assertEqual({}, self.last().parameters.metadata)
+
+    def test_the_cache_of_images_fails(self) -> None:
+        volume = builders.volume()
+        self.driver.clone_image(None, volume, None, {}, None)
+        self.agent.is_down = True
+        with self.assertRaises(exception.VolumeBackendAPIException):
+            self.driver.create_cloned_volume(volume, self.source)
+        self.agent.is_down = False
+        self.driver.create_volume(volume)
+        self.assertIn(
+            translate.TO_BE_FILLED, self.agent.volumes[volume.id].metadata
+        )
+
+    def test_a_migrated_volume_is_known_by_its_new_data(self) -> None:
+        new = builders.volume(_name_id=NEW_DATA, provider_location='there')
+        for status in ('available', 'in-use'):
+            self.assertEqual(
+                {'_name_id': NEW_DATA, 'provider_location': 'there'},
+                self.driver.update_migrated_volume(
+                    None, self.source, new, status
+                ),
+            )
+        self.assertEqual(1, len(self.events()))
+
+
+IMAGE = {
+    'id': 'image-1',
+    'container_format': 'bare',
+    'disk_format': 'qcow2',
+    'os_hash_algo': 'sha512',
+    'os_hash_value': '9b',
+}
+PLACE = 'file:///srv/images/image-1'
+
+
+class ImageTest(DriverTestCase):
+    """A volume of an image that the data centre can read by itself."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.agent.capacity = dataclasses.replace(
+            self.agent.capacity, image_urls=('file:///srv/images/',)
+        )
+        self.driver.get_volume_stats(refresh=True)
+
+    def make(self, volume: Any, location: object = (PLACE, None)) -> object:
+        return self.driver.clone_image(None, volume, location, IMAGE, None)
+
+    def test_it_is_made_there(self) -> None:
+        volume = builders.volume(size=3)
+        self.assertEqual(({}, True), self.make(volume))
+        (event,) = self.events()
+        self.assertEqual(
+            events.ImportParameters(
+                url=PLACE,
+                image_format='qcow2',
+                size_bytes=3 * GIB,
+                hash_algorithm='sha512',
+                hash_value='9b',
+                name='data',
+            ),
+            event.parameters,
+        )
+
+    def test_elsewhere_cinder_copies_it(self) -> None:
+        volume = builders.volume()
+        self.assertEqual(
+            (None, False), self.make(volume, ('http://glance/1', []))
+        )
+        self.assertEqual([], self.events())
+
+    def test_what_is_not_a_bare_image_is_left_to_cinder(self) -> None:
+        for change in (
+            {'container_format': 'ovf'},
+            {'disk_format': 'vmdk'},
+            {'properties': {'img_signature_hash_method': 'SHA-256'}},
+        ):
+            with self.subTest(change):
+                self.assertEqual(
+                    (None, False),
+                    self.driver.clone_image(
+                        *(None, builders.volume(), (PLACE, None)),
+                        *({**IMAGE, **change}, None),
+                    ),
+                )
+        self.assertEqual([], self.events())
+
+
+class OfferedTest(DriverTestCase):
+    """Nothing is submitted that the data centre has not declared."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.volume = builders.volume()
+        self.driver.create_volume(self.volume)
+        snapshot = builders.snapshot(self.volume)
+        new = builders.volume()
+        self.calls: dict[Operation, Any] = {
+            Operation.EXTEND: (self.driver.extend_volume, self.volume, 2),
+            Operation.SNAPSHOT: (self.driver.create_snapshot, snapshot),
+            Operation.DELETE_SNAPSHOT: (self.driver.delete_snapshot, snapshot),
+            Operation.REVERT: (
+                self.driver.revert_to_snapshot,
+                None,
+                self.volume,
+                snapshot,
+            ),
+            Operation.CLONE: (
+                self.driver.create_volume_from_snapshot,
+                new,
+                snapshot,
+            ),
+            Operation.IMPORT: (
+                self.driver.clone_image,
+                *(None, builders.volume(), (PLACE, None), IMAGE, None),
+            ),
+        }
+
+    def offer(self, *operations: Operation) -> None:
+        self.agent.capacity = dataclasses.replace(
+            self.agent.capacity,
+            operations=driver.NEEDED | {*operations},
+            image_urls=('file:///srv/images/',),
+        )
+
+    def test_every_operation_is_needed_or_checked(self) -> None:
+        self.assertEqual(set(Operation), driver.NEEDED | set(self.calls))
+
+    def test_what_is_not_offered_is_not_submitted(self) -> None:
+        self.offer()
+        self.driver.get_volume_stats(refresh=True)
+        for operation, (method, *args) in self.calls.items():
+            with (
+                self.subTest(operation=operation),
+                self.assertRaisesRegex(
+                    exception.ExtendVolumeError
+                    if operation is Operation.EXTEND
+                    else exception.VolumeBackendAPIException,
+                    f'memory.*does not offer.* {operation}:.*upgrade',
+                ),
+            ):
+                method(*args)
+        self.assertEqual(1, self.agent.calls.count('submit'))
+
+    def test_an_agent_upgraded_since_is_asked_once_more(self) -> None:
+        self.offer()
+        self.driver.get_volume_stats(refresh=True)
+        self.offer(*self.calls)
+        asked = self.agent.calls.count('get_capacity')
+        for method, *args in self.calls.values():
+            method(*args)
+        self.assertEqual(asked + 1, self.agent.calls.count('get_capacity'))
+
+    def test_what_was_offered_is_not_asked_for_again(self) -> None:
+        self.offer(*self.calls)
+        self.driver.get_volume_stats(refresh=True)
+        asked = self.agent.calls.count('get_capacity')
+        for method, *args in self.calls.values():
+            method(*args)
+        self.assertEqual(asked, self.agent.calls.count('get_capacity'))
+
+
+class RetypeTest(DriverTestCase):
+    def retype(self, had: dict[str, str], wanted: dict[str, str]) -> bool:
+        volume = builders.volume(volume_type=builders.volume_type(**had))
+        agreed, update = self.driver.retype(
+            None, volume, builders.volume_type(**wanted), {}, {}
+        )
+        self.assertIsNone(update)
+        return agreed
+
+    def test_what_the_data_centre_does_not_care_about(self) -> None:
+        self.assertTrue(self.retype({}, {'other': 'thing'}))
+
+    def test_what_has_to_be_copied(self) -> None:
+        self.assertFalse(self.retype({}, {'virtdc__format': 'qcow2'}))
+        self.assertEqual([], self.events())
+
+    def test_what_does_not_exist(self) -> None:
+        with self.assertRaisesRegex(
+            exception.VolumeBackendAPIException, 'raw, qcow2'
+        ):
+            self.retype({}, {'virtdc__format': 'vmdk'})
+
+    def test_a_volume_without_a_type(self) -> None:
+        found = self.driver.retype(
+            None, builders.volume(), builders.volume_type(), {}, {}
+        )
+        self.assertEqual((True, None), found)
 
 
 class EndTest(DriverTestCase):
@@ -333,7 +643,9 @@ class EndTest(DriverTestCase):
 
     def test_failures_are_told_in_the_words_of_the_agent(self) -> None:
         volume = builders.volume()
+        snapshot = builders.snapshot(volume)
         busy = exception.VolumeIsBusy
+        held = exception.SnapshotIsBusy
         failed = exception.VolumeBackendAPIException
         extend = exception.ExtendVolumeError
         for method, args, reason, expected in (
@@ -341,6 +653,23 @@ class EndTest(DriverTestCase):
             ('create_volume', (volume,), Reason.REJECTED, failed),
             ('delete_volume', (volume,), Reason.REJECTED, busy),
             ('delete_volume', (volume,), Reason.TIMEOUT, failed),
+            ('create_snapshot', (snapshot,), Reason.REJECTED, failed),
+            ('create_snapshot', (snapshot,), Reason.BACKEND, failed),
+            ('delete_snapshot', (snapshot,), Reason.REJECTED, held),
+            ('delete_snapshot', (snapshot,), Reason.LOST, failed),
+            (
+                'create_volume_from_snapshot',
+                (volume, snapshot),
+                Reason.REJECTED,
+                failed,
+            ),
+            ('create_cloned_volume', (volume, volume), Reason.BACKEND, failed),
+            (
+                'revert_to_snapshot',
+                (None, volume, snapshot),
+                Reason.REJECTED,
+                failed,
+            ),
             ('extend_volume', (volume, 2), Reason.BACKEND, extend),
             ('extend_volume', (volume, 2), Reason.REJECTED, extend),
             (
@@ -363,6 +692,24 @@ class EndTest(DriverTestCase):
                 with self.assertRaises(expected) as caught:
                     call.join()
                 self.assertEqual('It is 100 % full.', str(caught.exception))
+
+    def test_an_image_that_is_refused(self) -> None:
+        self.agent.capacity = dataclasses.replace(
+            self.agent.capacity, image_urls=('file:///srv/images/',)
+        )
+        for reason, expected in (
+            (Reason.REJECTED, exception.ImageUnacceptable),
+            (Reason.BACKEND, exception.VolumeBackendAPIException),
+        ):
+            self.driver.get_volume_stats(refresh=True)
+            self.agent.forget()
+            call, event = self.start(
+                *(self.driver.clone_image, None, builders.volume()),
+                *((PLACE, None), IMAGE, None),
+            )
+            self.agent.fail(event.event_id, reason, 'It is not safe.')
+            with self.assertRaisesRegex(expected, 'It is not safe.'):
+                call.join()
 
     def test_the_agent_goes_away_in_the_middle(self) -> None:
         call, event = self.start(self.driver.create_volume, builders.volume())

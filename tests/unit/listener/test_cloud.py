@@ -126,8 +126,6 @@ class CloudTest(unittest.TestCase):
         for rest, plain, attached in (
             ({}, True, False),
             ({'attachments': [{}]}, True, True),
-            ({'source_volid': 'x'}, False, False),
-            ({'snapshot_id': 'x'}, False, False),
             ({'encrypted': True}, False, False),
             ({'volume_image_metadata': {'a': 'b'}}, False, False),
             ({'migration_status': 'migrating'}, False, False),
@@ -140,6 +138,19 @@ class CloudTest(unittest.TestCase):
                 self.assertEqual(plain, found.is_plain)
                 self.assertEqual(attached, found.is_attached)
                 self.assertEqual({'mine': '1'}, found.properties)
+
+    def test_whether_a_volume_is_a_copy(self) -> None:
+        for rest, copy in (
+            ({}, False),
+            ({'source_volid': None, 'snapshot_id': None}, False),
+            ({'source_volid': 'x'}, True),
+            ({'snapshot_id': 'x'}, True),
+        ):
+            with self.subTest(rest=rest):
+                self.answers.append((200, {'volume': {**VOLUME, **rest}}))
+                found = self.cloud.get_volume('volume-1')
+                self.assertEqual(copy, found.is_copy)
+                self.assertTrue(found.is_plain)
 
     def test_properties_are_merged_never_replaced(self) -> None:
         self.answers.append((200, {'metadata': {}}))

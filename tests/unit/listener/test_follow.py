@@ -25,15 +25,19 @@ class Journal:
         self.questions: list[int] = []
         self.is_down = False
         self.last: int | None = None
+        self.unknown: set[int] = set()
 
     def get_changes(self, after: int) -> Changes:
         if self.is_down:
             raise exceptions.AgentUnreachable('down')
         self.questions.append(after)
-        found = [one for one in self.transitions if one.sequence > after]
+        found = [one for one in self.transitions if one.sequence > after][:3]
         known = self.transitions
         return Changes(
-            transitions=found[:3],
+            transitions=[
+                one for one in found if one.sequence not in self.unknown
+            ],
+            reached=found[-1].sequence if found else 0,
             oldest=known[0].sequence if known else 0,
             last=known[-1].sequence if known else self.last or 0,
         )
@@ -68,6 +72,25 @@ class FollowerTest(unittest.TestCase):
         self.offer(2)
         self.assertFalse(self.follower.is_behind)
         self.assertEqual([1, 3], self.told)
+
+    def test_what_is_not_known_here_is_passed_over(self) -> None:
+        """Also if a whole page of it comes before what is known."""
+        for unknown in (
+            {1},
+            {2},
+            {1, 2, 3},
+            {1, 2, 3, 4, 5},
+            set(range(1, 8)),
+        ):
+            with self.subTest(unknown=unknown):
+                self.setUp()
+                self.journal.transitions = [
+                    transition(n, volume_id=f'volume-{n}') for n in range(1, 8)
+                ]
+                self.journal.unknown = unknown
+                self.follower.catch_up()
+                self.assertEqual(sorted(set(range(1, 8)) - unknown), self.told)
+                self.assertEqual(7, self.follower.cursor)
 
     def test_a_gap_is_closed_by_asking(self) -> None:
         other = transition(2, volume_id='volume-2')

@@ -67,6 +67,28 @@ class KeeperTestCase(unittest.TestCase):
         )
         return f'event-{number}'
 
+    def copy(self, number: int, source: str) -> str:
+        """Put a copy in error into Cinder, and its clone into the agent."""
+        volume_id = f'volume-{number}'
+        self.cloud.add(
+            CloudVolume(
+                volume_id=volume_id,
+                platform_id=volume_id,
+                status='error',
+                size_gib=2,
+                properties={},
+                is_copy=True,
+            )
+        )
+        self.agent.submit(
+            builders.event(
+                f'event-{number}',
+                events.CloneParameters(source_id=source, size_bytes=2 * GIB),
+                volume_id=volume_id,
+            )
+        )
+        return f'event-{number}'
+
     def state(self, number: int = 1) -> str | None:
         volume = self.cloud.volumes[f'volume-{number}']
         return volume.properties.get('virtdc.state')
@@ -134,6 +156,40 @@ class StepsTest(KeeperTestCase):
         self.assertEqual(
             1, self.cloud.writes.count(('volume-1', 'make available'))
         )
+
+    def test_a_copy_that_outlived_cinder_volume(self) -> None:
+        self.agent.finish(self.add(1))
+        self.agent.finish(self.copy(2, source='volume-1'))
+        self.keeper.repair()
+        self.assertEqual('available', self.status(2))
+        self.assertEqual('creating', self.status(1))
+
+    def test_a_copy_of_what_is_gone_stays_in_error(self) -> None:
+        self.agent.fail(self.copy(2, source='volume-1'))
+        self.keeper.repair()
+        self.assertEqual('error', self.status(2))
+
+    def test_what_is_done_with_snapshots_is_shown_on_their_volume(
+        self,
+    ) -> None:
+        self.add(status='available')
+        self.cloud.await_writes(1)
+        for number, parameters in enumerate(
+            (
+                events.SnapshotParameters(snapshot_id='snapshot-1'),
+                events.RevertParameters(snapshot_id='snapshot-1'),
+                events.DeleteSnapshotParameters(snapshot_id='snapshot-1'),
+            )
+        ):
+            event = builders.event(f'e-{number}', parameters)
+            writes = len(self.cloud.writes)
+            self.agent.submit(event)
+            self.cloud.await_writes(writes + 1)
+            self.agent.finish(event.event_id)
+            self.cloud.await_writes(writes + 2)
+            shown = self.cloud.volumes['volume-1'].properties
+            self.assertEqual('success', shown['virtdc.state'])
+            self.assertEqual(event.operation, shown['virtdc.operation'])
 
     def test_a_failed_create_stays_in_error(self) -> None:
         self.agent.fail(self.add(status='error'))

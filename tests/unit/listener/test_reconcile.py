@@ -23,6 +23,7 @@ from virtdc_agent.contract.events import Volume
 
 GIB = 1024**3
 MADE = transition(3, State.SUCCESS)
+COPIED = transition(3, State.SUCCESS, operation=Operation.CLONE)
 
 
 def cloud_volume(**rest: Any) -> CloudVolume:
@@ -114,6 +115,13 @@ class ShowTest(unittest.TestCase):
     def test_something_later_is_shown(self) -> None:
         self.assertEqual([], actions(self.shows(transition(9)), MADE))
 
+    def test_the_removal_of_a_migrated_volumes_old_data_is_shown(self) -> None:
+        removal = transition(9, operation=Operation.DELETE)
+        volume = dataclasses.replace(self.shows(removal), platform_id='data')
+        latest = transition(3, State.SUCCESS, volume_id='data')
+        [show] = actions(volume, latest)
+        self.assertEqual([], actions(carried_out(volume, [show]), latest))
+
     def test_something_of_a_lost_journal_is_shown(self) -> None:
         self.assertEqual(1, len(actions(self.shows(transition(999)), MADE)))
 
@@ -160,6 +168,24 @@ class MakeAvailableTest(unittest.TestCase):
     def test_a_create_that_outlived_cinder_volume(self) -> None:
         self.assertTrue(self.makes())
 
+    def test_a_copy_that_outlived_cinder_volume(self) -> None:
+        self.assertTrue(self.makes({'is_copy': True}, COPIED))
+        self.assertTrue(
+            self.makes(
+                {'is_copy': True, 'size_gib': 2},
+                COPIED,
+                platform_volume(size_bytes=2 * GIB),
+            )
+        )
+
+    def test_a_copy_that_cinder_was_to_make_bootable(self) -> None:
+        metadata = {translate.TO_BE_FILLED: 'true'}
+        self.assertFalse(
+            self.makes(
+                {'is_copy': True}, COPIED, platform_volume(metadata=metadata)
+            )
+        )
+
     def test_whatever_speaks_against_it(self) -> None:
         for name, case in {
             'in use': {'volume': {'status': 'in-use'}},
@@ -168,7 +194,19 @@ class MakeAvailableTest(unittest.TestCase):
             'not deleted': {'volume': {'status': 'error_deleting'}},
             'not extended': {'volume': {'status': 'error_extending'}},
             'attached': {'volume': {'is_attached': True}},
-            'a copy': {'volume': {'is_plain': False}},
+            'from an image': {'volume': {'is_plain': False}},
+            'a copy that Cinder fills': {'volume': {'is_copy': True}},
+            'no copy': {'latest': COPIED},
+            'snapshot since': {
+                'latest': transition(
+                    9, State.SUCCESS, operation=Operation.SNAPSHOT
+                )
+            },
+            'reverted since': {
+                'latest': transition(
+                    9, State.SUCCESS, operation=Operation.REVERT
+                )
+            },
             'of another size': {'volume': {'size_gib': 2}},
             'unknown': {'latest': None},
             'still running': {'latest': transition(3)},
@@ -212,13 +250,14 @@ KEYS = st.sampled_from([*sorted(properties.KEYS), 'mine', 'virtdc.other', ''])
 VOLUMES = st.builds(
     CloudVolume,
     volume_id=st.just('volume-1'),
-    platform_id=st.just('volume-1'),
+    platform_id=st.sampled_from(['volume-1', 'data-1']),
     status=st.sampled_from(['error', 'available', 'in-use', 'deleting']),
     size_gib=st.integers(1, 2),
     properties=st.dictionaries(
         KEYS, st.sampled_from(['', '1', '7', '200', 'success', 'failed'])
     ),
     is_attached=st.booleans(),
+    is_copy=st.booleans(),
     is_plain=st.booleans(),
 )
 TRANSITIONS = st.builds(

@@ -216,6 +216,16 @@ class WriterTest(unittest.TestCase):
         self.start()
         self.await_writes('2 set success')
 
+    def test_the_old_data_of_a_migrated_volume_is_not_shown(self) -> None:
+        self.writer.learn([('data-1', 'volume-1')])
+        self.writer.show(
+            transition(1, operation=Operation.DELETE, volume_id='volume-1')
+        )
+        self.assertEqual(0, self.writer.backlog)
+        self.writer.learn([('volume-1', 'volume-1')])
+        self.show(2)
+        self.assertEqual(1, self.writer.backlog)
+
     def test_not_now_is_later(self) -> None:
         self.cloud.failures = [exceptions.NotNow('uploading')] * 2
         self.start()

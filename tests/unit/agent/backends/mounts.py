@@ -5,13 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 import os
 from pathlib import Path
+import shutil
 import subprocess
+from typing import NoReturn
 import unittest
+
+SHARING_BYTES = 320 * 1024**2
+"""The least that mkfs.xfs takes is 300 MiB; few of them are written."""
 
 
 def mount_small(test: unittest.TestCase, path: Path, size: str) -> None:
     """Mount an empty file system of this size; the test's end unmounts it."""
     _mount(test, path, '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs')
+
+
+def mount_sharing(
+    test: unittest.TestCase | type[unittest.TestCase], path: Path
+) -> None:
+    """Mount an empty file system whose files can share blocks.
+
+    It lies in memory, so that it is quick.
+
+    :param test: or its class; its end unmounts it.
+    """
+    if shutil.which('mkfs.xfs') is None:
+        _lack('mkfs.xfs is not installed')
+    disk = path.with_name(f'{path.name}-disk')
+    disk.mkdir()
+    _mount(test, disk, '-t', 'tmpfs', 'tmpfs')
+    image = disk / 'image'
+    with image.open('wb') as file:
+        file.truncate(SHARING_BYTES)
+    _run('mkfs.xfs', '-q', '-m', 'reflink=1', str(image))
+    _mount(test, path, '-o', 'loop', str(image))
 
 
 def mount_again(test: unittest.TestCase, source: Path, path: Path) -> None:
@@ -29,16 +55,28 @@ def unmount(path: Path) -> None:
     _run('umount', '--lazy', str(path))
 
 
-def _mount(test: unittest.TestCase, path: Path, *arguments: str) -> None:
+def _mount(
+    test: unittest.TestCase | type[unittest.TestCase],
+    path: Path,
+    *arguments: str,
+) -> None:
     try:
         if os.geteuid() != 0:
             raise PermissionError('only root may mount')
         _run('mount', *arguments, str(path))
     except (OSError, subprocess.CalledProcessError) as exc:
-        if os.environ.get('VIRTDC_REQUIRE_SERVICES') == '1':
-            raise
-        raise unittest.SkipTest(f'cannot mount: {exc}') from exc
-    test.addCleanup(_if_mounted(path))
+        _lack(f'cannot mount: {exc}')
+    if isinstance(test, type):
+        test.addClassCleanup(_if_mounted(path))
+    else:
+        test.addCleanup(_if_mounted(path))
+
+
+def _lack(what: str) -> NoReturn:
+    """Fail where all must be there, and skip elsewhere."""
+    if os.environ.get('VIRTDC_REQUIRE_SERVICES') == '1':
+        raise AssertionError(what)
+    raise unittest.SkipTest(what)
 
 
 def _if_mounted(path: Path) -> Callable[[], None]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import ctypes
+import fcntl
 import os
 import sys
 import traceback
@@ -18,8 +19,8 @@ from typing import Any
 
 CALLS = (
     *('fchmod', 'fdatasync', 'fstat', 'fstatvfs', 'fsync', 'ftruncate'),
-    *('link', 'listdir', 'lstat', 'mkdir', 'open', 'pread', 'pwrite', 'read'),
-    *('rename', 'unlink', 'write'),
+    *('link', 'listdir', 'lseek', 'lstat', 'mkdir', 'open', 'pread'),
+    *('pwrite', 'read', 'rename', 'unlink', 'write', 'copy_file_range'),
 )
 LIBRARY_CALL = 'fallocate64'
 KILLED, ENDED, FAILED = 9, 0, 1
@@ -96,13 +97,15 @@ def struck(
 
             return Counted()
 
-    originals = {name: getattr(os, name) for name in CALLS}
+    originals = [(os, name, getattr(os, name)) for name in CALLS]
+    # By this two files come to share blocks.
+    originals.append((fcntl, 'ioctl', fcntl.ioctl))
     try:
-        for name, call in originals.items():
-            setattr(os, name, counted(call))
+        for module, name, call in originals:
+            setattr(module, name, counted(call))
         ctypes.CDLL = Library
         yield lambda: count >= number
     finally:
         ctypes.CDLL = real_library
-        for name, call in originals.items():
-            setattr(os, name, call)
+        for module, name, call in originals:
+            setattr(module, name, call)

@@ -11,6 +11,7 @@ from tests import base
 from tests.unit.agent.backends import mounts
 from tests.unit.agent.backends import needs
 from virtdc_agent.backends.file import FileBackend
+from virtdc_agent.backends.folder import Abilities
 from virtdc_agent.backends import layout
 from virtdc_agent.backends.qemu_img import QemuImg
 from virtdc_agent.clock import FakeClock
@@ -123,7 +124,9 @@ class TestStart(FileCase):
         class Unable(FileBackend):
             def __init__(self, path: str, **options: object) -> None:
                 super().__init__(path, **options)
-                self._folder.prepare = lambda: False
+                self._folder.prepare = lambda: Abilities(
+                    can_reserve=False, can_share=False
+                )
 
         with self.assertRaisesRegex(
             exceptions.ConfigInvalid, 'provisioning = thick needs'

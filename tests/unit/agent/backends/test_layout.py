@@ -26,19 +26,19 @@ class TestLayout(unittest.TestCase):
         if IDENTIFIER.fullmatch(text):
             layout.check_identifier(text)
             self.assertEqual(
-                text, layout.volume_id_of(layout.volume_name(text))
+                text, layout.volume_id_of(layout.volume(text).file)
             )
         else:
             with self.assertRaises(exceptions.EventRejected):
                 layout.check_identifier(text)
-            self.assertIsNone(layout.volume_id_of(layout.volume_name(text)))
+            self.assertIsNone(layout.volume_id_of(layout.volume(text).file))
 
     @given(IDENTIFIERS, IDENTIFIERS, strategies.integers(1, 2**31))
     def test_no_name_leaves_the_folder_or_meets_its_parts(
         self, volume_id: str, event_id: str, attempt: int
     ) -> None:
         scratch = layout.scratch_name(volume_id, event_id, attempt)
-        for name in (volume_id, layout.volume_name(volume_id), scratch):
+        for name in (volume_id, layout.volume(volume_id).file, scratch):
             self.assertNotIn('/', name)
             self.assertNotIn('\0', name)
             self.assertNotIn(name, ('.', '..', *OWN))

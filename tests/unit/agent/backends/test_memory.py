@@ -10,8 +10,8 @@ from tests import base
 from virtdc_agent.backends.faults import Crash
 from virtdc_agent.backends.faults import Step
 from virtdc_agent.backends.faults import Target
-from virtdc_agent.backends.memory import Call
 from virtdc_agent.backends.memory import MemoryBackend
+from virtdc_agent.backends.memory_steps import Call
 from virtdc_agent.clock import FakeClock
 from virtdc_agent.conformance.context import FakeContext
 from virtdc_agent.contract.events import CreateParameters

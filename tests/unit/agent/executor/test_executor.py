@@ -20,6 +20,7 @@ from virtdc_agent.executor.room import Room
 from virtdc_agent.executor.timing import Retries
 from virtdc_agent.executor.timing import Timing
 from virtdc_agent.exporters.memory import MemoryExporter
+from virtdc_agent.images import ImageFolders
 from virtdc_agent import interfaces
 from virtdc_agent.journal.memory import MemoryJournal
 from virtdc_agent.policies.fixed import FixedPolicy
@@ -58,6 +59,7 @@ class ExecutorCase(unittest.TestCase):
         self.executor = executor = Executor(
             journal=self.journal,
             handlers=Handlers(
+                images=ImageFolders([]),
                 backend=self.backend,
                 exporter=self.exporter,
                 room=Room(self.backend.space, self.journal.count),

@@ -40,7 +40,7 @@ class TestShareExporter(base.TestCase):
     def test_names_the_file_that_the_backend_makes(self) -> None:
         exporter = ShareExporter('filer:/v')
         self.assertEqual(
-            layout.volume_name(FIRST.volume_id),
+            layout.volume(FIRST.volume_id).file,
             exporter.connection(FIRST, 'host')['data']['name'],
         )
 

@@ -1,0 +1,226 @@
+"""Snapshots, and volumes made from volumes: the rules, then the backend.
+
+As ``handlers``, of which it is a part. In-use protection is here: storage
+knows nothing of who writes to a volume meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+
+from virtdc_agent.capacity import size_text
+from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Format
+from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract.events import State
+from virtdc_agent import exceptions
+from virtdc_agent.executor import outcomes
+from virtdc_agent.executor.room import Room
+from virtdc_agent import interfaces
+from virtdc_agent import model
+
+Handler = Callable[[model.Claim, interfaces.OperationContext], model.Outcome]
+
+
+class CopyHandlers:
+    """Executes what copies volumes. Safe from any thread.
+
+    :raises EventRejected: from any handler; says what stands in the way.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: interfaces.Backend,
+        images: interfaces.Images,
+        room: Room,
+        clock: interfaces.Clock,
+    ) -> None:
+        self._backend = backend
+        self._images = images
+        self._room = room
+        self._clock = clock
+        self.handler_of: Mapping[Operation, Handler] = {
+            Operation.SNAPSHOT: self._snapshot,
+            Operation.DELETE_SNAPSHOT: self._delete_snapshot,
+            Operation.REVERT: self._revert,
+            Operation.CLONE: self._clone,
+            Operation.IMPORT: self._import,
+        }
+
+    def _snapshot(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        event, parameters = claim.event, claim.event.parameters
+        if not isinstance(parameters, events.SnapshotParameters):
+            raise TypeError(parameters)
+        volume = outcomes.existing(claim)
+        snapshot_id = parameters.snapshot_id
+        if any(one.snapshot_id == snapshot_id for one in claim.snapshots):
+            raise exceptions.EventRejected(
+                f'Volume {volume.volume_id} has a snapshot {snapshot_id} '
+                'already: choose another id.'
+            )
+        self._check_at_rest(volume)
+        facts = self._backend.snapshot(volume.volume_id, snapshot_id, context)
+        return model.Outcome(
+            state=State.SUCCESS,
+            change=model.PutSnapshot(
+                snapshot=events.Snapshot(
+                    snapshot_id=snapshot_id,
+                    volume_id=volume.volume_id,
+                    size_bytes=facts.size_bytes,
+                    format=facts.format,
+                    created_at=self._clock.now(),
+                    name=parameters.name,
+                    description=parameters.description,
+                    metadata=parameters.metadata,
+                    project_id=event.requested_by.project_id,
+                    user_id=event.requested_by.user_id,
+                )
+            ),
+            result={
+                'snapshot_id': snapshot_id,
+                'size_bytes': facts.size_bytes,
+                'format': facts.format.value,
+            },
+        )
+
+    def _delete_snapshot(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        parameters = claim.event.parameters
+        if not isinstance(parameters, events.DeleteSnapshotParameters):
+            raise TypeError(parameters)
+        # Also without a record, as a volume: something may be left.
+        self._backend.delete_snapshot(
+            claim.event.volume_id, parameters.snapshot_id, context
+        )
+        return model.Outcome(
+            state=State.SUCCESS,
+            change=model.RemoveSnapshot(snapshot_id=parameters.snapshot_id),
+        )
+
+    def _revert(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        parameters = claim.event.parameters
+        if not isinstance(parameters, events.RevertParameters):
+            raise TypeError(parameters)
+        volume = outcomes.existing(claim)
+        snapshot = _snapshot_of(volume, claim, parameters.snapshot_id)
+        if snapshot.size_bytes > volume.size_bytes:
+            raise exceptions.EventRejected(
+                f'Snapshot {snapshot.snapshot_id} has '
+                f'{size_text(snapshot.size_bytes)}, more than volume '
+                f'{volume.volume_id}: volumes never change their size so.'
+            )
+        if volume.attached_to:
+            raise exceptions.EventRejected(
+                f'Volume {volume.volume_id} is in use by '
+                f'{outcomes.listing(volume.attached_to)}: detach it to '
+                'revert it.'
+            )
+        self._backend.revert(volume.volume_id, snapshot.snapshot_id, context)
+        return outcomes.success(outcomes.updated(volume, self._clock.now()))
+
+    def _clone(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        event, parameters = claim.event, claim.event.parameters
+        if not isinstance(parameters, events.CloneParameters):
+            raise TypeError(parameters)
+        if claim.volume is not None or event.volume_id == parameters.source_id:
+            raise _exists(event.volume_id)
+        source = claim.source
+        if source is None:
+            raise exceptions.EventRejected(
+                f'The data centre has no volume {parameters.source_id} to '
+                'copy.'
+            )
+        if parameters.snapshot_id is None:
+            self._check_at_rest(source)
+            least_bytes = source.size_bytes
+        else:
+            least_bytes = _snapshot_of(
+                source, claim, parameters.snapshot_id
+            ).size_bytes
+        if parameters.size_bytes < least_bytes:
+            raise exceptions.EventRejected(
+                f'A copy of {size_text(least_bytes)} does not fit into '
+                f'{size_text(parameters.size_bytes)}: ask for as much or '
+                'more.'
+            )
+        outcomes.check_choices(
+            self._backend, parameters.format, parameters.provisioning
+        )
+        provisioning = parameters.provisioning or source.provisioning
+        with self._room.reserve(parameters.size_bytes, provisioning):
+            facts = self._backend.clone(event.volume_id, parameters, context)
+        return outcomes.success(
+            outcomes.made(
+                event, parameters, facts=facts, now=self._clock.now()
+            )
+        )
+
+    def _import(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        event, parameters = claim.event, claim.event.parameters
+        if not isinstance(parameters, events.ImportParameters):
+            raise TypeError(parameters)
+        if claim.volume is not None:
+            raise _exists(event.volume_id)
+        outcomes.check_choices(
+            self._backend, parameters.format, parameters.provisioning
+        )
+        provisioning = (
+            parameters.provisioning or self._backend.default_provisioning
+        )
+        with (
+            self._images.open(parameters, context) as image,
+            self._room.reserve(parameters.size_bytes, provisioning),
+        ):
+            facts = self._backend.import_image(
+                event.volume_id, parameters, image, context
+            )
+        return outcomes.success(
+            outcomes.made(
+                event, parameters, facts=facts, now=self._clock.now()
+            )
+        )
+
+    def _check_at_rest(self, volume: events.Volume) -> None:
+        """Refuse to copy what is written to meanwhile, unless at once."""
+        if not volume.attached_to:
+            return
+        if not self._backend.has_instant_copies:
+            why = 'this storage copies it byte by byte'
+        elif volume.format is Format.QCOW2:
+            # Its user keeps tables of the image in memory.
+            why = 'its qcow2 image is incomplete meanwhile'
+        else:
+            return
+        raise exceptions.EventRejected(
+            f'Volume {volume.volume_id} is in use by '
+            f'{outcomes.listing(volume.attached_to)}, and {why}: detach it '
+            'first.'
+        )
+
+
+def _snapshot_of(
+    volume: events.Volume, claim: model.Claim, snapshot_id: str
+) -> events.Snapshot:
+    for snapshot in claim.snapshots:
+        if snapshot.snapshot_id == snapshot_id:
+            return snapshot
+    raise exceptions.EventRejected(
+        f'Volume {volume.volume_id} has no snapshot {snapshot_id}.'
+    )
+
+
+def _exists(volume_id: str) -> exceptions.EventRejected:
+    return exceptions.EventRejected(
+        f'Volume {volume_id} exists already: choose another id.'
+    )

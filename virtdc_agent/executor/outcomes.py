@@ -1,0 +1,100 @@
+"""What handlers have in common: how what they did is told. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterable
+import dataclasses
+import datetime
+
+from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Format
+from virtdc_agent.contract.events import Provisioning
+from virtdc_agent.contract.events import State
+from virtdc_agent import exceptions
+from virtdc_agent import interfaces
+from virtdc_agent import model
+
+
+def existing(claim: model.Claim) -> events.Volume:
+    """Return the claim's volume.
+
+    :raises EventRejected: there is none.
+    """
+    if claim.volume is None:
+        raise exceptions.EventRejected(
+            f'The data centre has no volume {claim.event.volume_id}.'
+        )
+    return claim.volume
+
+
+def check_choices(
+    backend: interfaces.Backend,
+    format: Format | None,
+    provisioning: Provisioning | None,
+) -> None:
+    """Refuse what a backend does not offer.
+
+    :raises EventRejected: names what it does.
+    """
+    choices: tuple[tuple[str, str | None, Collection[str]], ...] = (
+        ('format', format, backend.formats),
+        ('provisioning', provisioning, backend.provisionings),
+    )
+    for name, wanted, offered in choices:
+        if wanted is not None and wanted not in offered:
+            raise exceptions.EventRejected(
+                f'This data centre offers no {name} "{wanted}", only '
+                f'{listing(offered)}.'
+            )
+
+
+def made(
+    event: events.Event,
+    parameters: (
+        events.CreateParameters
+        | events.CloneParameters
+        | events.ImportParameters
+    ),
+    *,
+    facts: model.VolumeFacts,
+    now: datetime.datetime,
+) -> events.Volume:
+    """Return the volume that an event has made."""
+    return events.Volume(
+        volume_id=event.volume_id,
+        size_bytes=facts.size_bytes,
+        format=facts.format,
+        provisioning=facts.provisioning,
+        created_at=now,
+        updated_at=now,
+        name=parameters.name,
+        description=parameters.description,
+        metadata=parameters.metadata,
+        project_id=event.requested_by.project_id,
+        user_id=event.requested_by.user_id,
+    )
+
+
+def updated(volume: events.Volume, now: datetime.datetime) -> events.Volume:
+    """Return a volume whose content has changed."""
+    return dataclasses.replace(volume, updated_at=now)
+
+
+def success(volume: events.Volume) -> model.Outcome:
+    """Return the outcome that leaves a volume as this says."""
+    return model.Outcome(
+        state=State.SUCCESS,
+        change=model.PutVolume(volume=volume),
+        result={
+            'size_bytes': volume.size_bytes,
+            'format': volume.format.value,
+            'provisioning': volume.provisioning.value,
+            'attached_to': list(volume.attached_to),
+        },
+    )
+
+
+def listing(names: Iterable[str]) -> str:
+    """Return names for a sentence."""
+    return ', '.join(sorted(names)) or 'nothing'
