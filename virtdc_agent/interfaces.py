@@ -517,6 +517,18 @@ class Backend(abc.ABC):
             must not be taken for all there is.
         """
 
+    def locate(self, volume_id: str) -> str | None:
+        """Return a path to a volume's bytes; ``None``: there is none.
+
+        Under it this machine can open the volume as a block of bytes, and
+        nothing else: what is there begins with the volume's first byte.
+        Exporters ask that serve volumes themselves; it is not for users.
+        Optional: a storage without such paths need not have it.
+
+        :raises BackendError: the storage cannot say.
+        """
+        return None
+
     # Those below are optional: see ``operations``.
 
     def snapshot(
@@ -622,21 +634,33 @@ class Images(Protocol):
         """
 
 
+Locate = Callable[[str], str | None]
+"""``Backend.locate``, for exporters: they know no backend."""
+
+
 class Exporter(abc.ABC):
     """How a host reaches a volume.
 
-    Idempotent by volume and host, safe from any thread.
+    Idempotent by volume and host, safe from any thread. The agent makes an
+    exporter by ``from_config``, then calls ``start`` and ``resume``, once
+    each, and then the others.
     """
 
     storage_protocol: ClassVar[str]
     """In Cinder's words, as ``nfs`` or ``iSCSI``."""
+    can_grow_in_use: ClassVar[bool]
+    """Whether hosts see that a volume grows while they use it.
+
+    If not, a volume that is attached is not extended.
+    """
 
     @classmethod
     @abc.abstractmethod
-    def from_config(cls, conf: Any, *, clock: Clock) -> Self:
+    def from_config(cls, conf: Any, *, clock: Clock, locate: Locate) -> Self:
         """Return an instance as configured, in a group of its own.
 
         :param conf: the agent's ``oslo_config.cfg.ConfigOpts``.
+        :param locate: the backend's; not to be asked before ``start``.
         :raises ConfigInvalid: an option is missing or cannot work.
         """
 
@@ -645,6 +669,19 @@ class Exporter(abc.ABC):
         """Check that volumes can be exported.
 
         :raises ConfigInvalid: they cannot; names the option.
+        :raises BackendUnavailable: they cannot yet; start again later.
+        """
+
+    @abc.abstractmethod
+    def resume(self, volumes: Iterable[events.Volume]) -> None:
+        """Make good what a restart has lost, of this agent or what exports.
+
+        Called after ``start``, before anything is executed. Afterwards the
+        hosts of each volume reach it as before, and no others do. What
+        cannot be made good is logged and does not keep the agent from
+        starting.
+
+        :param volumes: all that are attached, in no order.
         """
 
     @abc.abstractmethod

@@ -44,7 +44,8 @@ AGENT_OPTS = [
         default='share',
         help='How hosts reach volumes: a plugin of the namespace '
         'virtdc_agent.exporters. "share" hands out files of a shared file '
-        'system.',
+        'system; "iscsi-tgt" serves raw volumes over iSCSI, from this '
+        'machine, to hosts that do not share it.',
     ),
     cfg.StrOpt(
         'topic',
@@ -298,6 +299,35 @@ SHARE_OPTS = [
     ),
 ]
 
+ISCSI_TGT_GROUP = cfg.OptGroup(
+    'exporter_iscsi_tgt',
+    'The exporter "iscsi-tgt": iSCSI targets of a tgtd on this machine',
+)
+ISCSI_TGT_OPTS = [
+    cfg.ListOpt(
+        'portals',
+        default=['127.0.0.1:3260'],
+        help='Addresses, with ports, that tgtd listens on and that hosts are '
+        'told. By default this machine alone reaches volumes. tgtd has to be '
+        'started with the same (tgtd --iscsi portal=192.0.2.1:3260): left '
+        'alone it listens everywhere, and the agent refuses to start.',
+    ),
+    cfg.StrOpt(
+        'target_prefix',
+        default='iqn.2010-10.org.openstack:virtdc',
+        help="What the names of targets begin with; the volume's id follows. "
+        'The agent takes all targets of this prefix for its own.',
+    ),
+    cfg.StrOpt(
+        'control_socket',
+        default='/var/run/tgtd/socket.0',
+        help='Socket over which tgtd is directed: with a control port N '
+        '(tgtd --control-port) it ends in .N, and TGT_IPC_SOCKET in the '
+        'environment of tgtd says how it begins. tgtd serves its own user '
+        'and group there: the agent has to run as the same.',
+    ),
+]
+
 RETENTION_OPTS = [
     cfg.FloatOpt(
         'max_age_s',
@@ -366,6 +396,8 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(FILE_OPTS, group=FILE_GROUP)
     conf.register_group(SHARE_GROUP)
     conf.register_opts(SHARE_OPTS, group=SHARE_GROUP)
+    conf.register_group(ISCSI_TGT_GROUP)
+    conf.register_opts(ISCSI_TGT_OPTS, group=ISCSI_TGT_GROUP)
 
 
 def check_values(conf: cfg.ConfigOpts) -> None:
@@ -399,4 +431,5 @@ def list_opts() -> list[tuple[str | cfg.OptGroup, Sequence[cfg.Opt]]]:
         ('retention', RETENTION_OPTS),
         (FILE_GROUP, FILE_OPTS),
         (SHARE_GROUP, SHARE_OPTS),
+        (ISCSI_TGT_GROUP, ISCSI_TGT_OPTS),
     ]

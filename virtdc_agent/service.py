@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 import logging
 
@@ -11,6 +12,7 @@ from pbr import version
 
 from virtdc_agent import bus
 from virtdc_agent.clock import SystemClock
+from virtdc_agent.contract import events
 from virtdc_agent.endpoint import AgentEndpoint
 from virtdc_agent import exceptions
 from virtdc_agent.executor.executor import Executor
@@ -34,6 +36,9 @@ from virtdc_agent import scheduling
 from virtdc_agent.scheduling import Lane
 
 LOG = logging.getLogger(__name__)
+
+_PAGE = 1000
+"""How many volumes are read from the journal at a time."""
 
 
 class Service:
@@ -69,7 +74,7 @@ class Service:
         ).from_config(conf, clock=self._clock)
         self._exporter: interfaces.Exporter = plugins.load(
             plugins.EXPORTERS, conf.agent.exporter, '[agent] exporter'
-        ).from_config(conf, clock=self._clock)
+        ).from_config(conf, clock=self._clock, locate=self._backend.locate)
         self._images = ImageFolders(conf.agent.image_folders)
         self._rpc_transport, self._notification_transport = bus.connect(conf)
         self._journal: SqlJournal | None = None
@@ -81,8 +86,9 @@ class Service:
     def start(self) -> None:
         """Check, recover, and run.
 
-        In this order: storage, journal, what the last run left in both,
-        then telling, executing and answering. The bus need not be there.
+        In this order: storage, journal, what the last run left in both and
+        what hosts had, then telling, executing and answering. The bus need
+        not be there.
 
         :raises ConfigInvalid: something cannot be used; nothing runs.
         :raises JournalUnavailable: the journal does not answer.
@@ -96,6 +102,7 @@ class Service:
         self._purger = self._make_purger()
         self._server = self._make_server(journal, handlers)
         self._sweep()
+        self._exporter.resume(_attached(journal))
         self._outbox.start()
         self._executor.start()
         self._purger.start()
@@ -229,6 +236,19 @@ class Service:
                 image_urls=self._images.urls,
             ),
         )
+
+
+def _attached(journal: interfaces.Journal) -> Iterator[events.Volume]:
+    """Yield all volumes that some host uses."""
+    marker: str | None = None
+    while True:
+        page = journal.get_volumes(marker, _PAGE)
+        for volume in page.volumes:
+            if volume.attached_to:
+                yield volume
+        if page.next_marker is None:
+            return
+        marker = page.next_marker
 
 
 def open_journal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> SqlJournal:

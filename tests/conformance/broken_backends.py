@@ -50,6 +50,13 @@ class ListsTwice(MemoryBackend):
         return listed * 2 if 1 < len(listed) < 10 else listed
 
 
+class LocatesAnything(MemoryBackend):
+    """Has a path for what is not there."""
+
+    def locate(self, volume_id: str) -> str | None:
+        return '/volumes/' + volume_id
+
+
 class ForgetsOnRestart(MemoryBackend):
     """Says something else of a volume after a restart."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
+import dataclasses
 
 from virtdc_agent.contract import events
 from virtdc_agent import exceptions
@@ -13,6 +15,12 @@ class HasNoProtocol(MemoryExporter):
     """Does not say how volumes are reached."""
 
     storage_protocol = ''
+
+
+class MayGrowPerhaps(MemoryExporter):
+    """Neither promises that volumes grow in use nor that they do not."""
+
+    can_grow_in_use = None  # type: ignore[assignment]
 
 
 class ForgetsAtStart(MemoryExporter):
@@ -84,7 +92,7 @@ class ServesOneHost(MemoryExporter):
     def connection(
         self, volume: events.Volume, host: str
     ) -> Mapping[str, object]:
-        hosts = {call[2] for call in self.calls if call[1] == 'first'}
+        hosts = {pair[1] for pair in self.connected if pair[0] == 'first'}
         return {**super().connection(volume, host), 'crowded': len(hosts) > 1}
 
 
@@ -129,3 +137,56 @@ class HasOnePlace(MemoryExporter):
         if volume.volume_id.startswith('many-'):
             connection['data'] = {'name': 'many'}
         return connection
+
+
+class LeavesTheDoorOpen(MemoryExporter):
+    """Lets the last host keep a volume."""
+
+    def disconnect(self, volume: events.Volume, host: str) -> None:
+        hosts = [pair for pair in self.connected if pair[0] == 'first']
+        if hosts != [('first', 'two')]:
+            super().disconnect(volume, host)
+
+
+class TellsAnewOnResume(MemoryExporter):
+    """Gives a host another address though it had lost nothing."""
+
+    resumed = False
+
+    def resume(self, volumes: Iterable[events.Volume]) -> None:
+        self.resumed = ('connect', 'first', 'one') in self.calls
+        super().resume(volumes)
+
+    def connection(
+        self, volume: events.Volume, host: str
+    ) -> Mapping[str, object]:
+        return {**super().connection(volume, host), 'resumed': self.resumed}
+
+
+class ResumesTheFirstHost(MemoryExporter):
+    """Lets one host of a volume in again, and forgets the others."""
+
+    def resume(self, volumes: Iterable[events.Volume]) -> None:
+        super().resume(
+            dataclasses.replace(volume, attached_to=volume.attached_to[:1])
+            for volume in volumes
+        )
+
+
+class KeepsWhoHasLeft(MemoryExporter):
+    """Never shuts anyone out on resume."""
+
+    def resume(self, volumes: Iterable[events.Volume]) -> None:
+        before = set(self.connected)
+        super().resume(volumes)
+        self.connected |= before
+
+
+class StopsAtTheUnknown(MemoryExporter):
+    """Gives up on all volumes when one cannot be made good."""
+
+    def resume(self, volumes: Iterable[events.Volume]) -> None:
+        for volume in volumes:
+            if 'gone' in volume.attached_to:
+                raise exceptions.BackendError('nothing is known of it')
+            super().resume([volume])

@@ -33,6 +33,7 @@ BROKEN = {
     broken_backends.HasMoreFreeThanAll: {'test_space_is_plausible'},
     broken_backends.FindsAnything: {'test_unknown_volume_is_not_found'},
     broken_backends.ListsTwice: {'test_find_and_scan_agree'},
+    broken_backends.LocatesAnything: {'test_locate_leads_to_the_bytes'},
     broken_backends.ForgetsOnRestart: {'test_survives_a_restart'},
     broken_backends.AlwaysThin: {'test_create_makes_what_was_asked'},
     broken_backends.RoundsUp: {'test_create_chooses_what_was_not_asked'},

@@ -298,6 +298,13 @@ class FileBackend(interfaces.Backend):
                 if facts is not None:
                     yield facts
 
+    def locate(self, volume_id: str) -> str | None:
+        """See the interface. Only a raw file is its volume byte for byte."""
+        facts = self.find(volume_id)
+        if facts is None or facts.format is not Format.RAW:
+            return None
+        return os.path.join(self._path, layout.volume(volume_id).file)
+
     def snapshot(
         self,
         volume_id: str,

@@ -148,6 +148,22 @@ class BackendRules(acts.ActRules):
         self.assertIsNotNone(before)
         self.assertEqual(before, self.restart(backend).find(VOLUME))
 
+    def test_locate_leads_to_the_bytes(self) -> None:
+        """Where there is a path, the volume's bytes are at it, no others."""
+        backend = self.start_with_first()
+        for volume_id in ('unknown', '', '../first', './first', 'first/'):
+            self.assertIsNone(backend.locate(volume_id), volume_id)
+        path = backend.locate(VOLUME)
+        if path is not None:
+            self.write(backend, VOLUME, 4096, MARK)
+            with open(path, 'rb') as file:
+                content = file.read()
+            self.assertEqual(MIB, len(content))
+            self.assertEqual(MARK, content.strip(b'\0'))
+            self.assertEqual(MARK, content[4096 : 4096 + len(MARK)])
+        backend.delete(VOLUME, FakeContext('delete'))
+        self.assertIsNone(backend.locate(VOLUME))
+
     # Create.
 
     def test_create_makes_what_was_asked(self) -> None:

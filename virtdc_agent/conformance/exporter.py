@@ -49,6 +49,23 @@ class ExporterRules(unittest.TestCase):
         """Return what a host says that has all this protocol needs."""
         return ConnectParameters(host=host)
 
+    def restart(self, exporter: interfaces.Exporter) -> interfaces.Exporter:
+        """Return an exporter as after a restart of all; it is not started.
+
+        Of the agent, and of whatever else exports: what either had in its
+        memory is lost.
+        """
+        return self.make_exporter()
+
+    def reaches(
+        self, exporter: interfaces.Exporter, volume: Volume, host: str
+    ) -> bool | None:
+        """Say whether a host reaches a volume, by trying.
+
+        ``None``: nothing hinders it, connected or not.
+        """
+        return None
+
     def start(self) -> interfaces.Exporter:
         """Return an exporter that is ready."""
         exporter = self.make_exporter()
@@ -66,6 +83,10 @@ class ExporterRules(unittest.TestCase):
         protocol = self.start().storage_protocol
         self.assertIsInstance(protocol, str)
         self.assertTrue(protocol)
+
+    def test_says_whether_volumes_grow_in_use(self) -> None:
+        """The agent must know; there is nothing between yes and no."""
+        self.assertIsInstance(self.start().can_grow_in_use, bool)
 
     def test_start_can_be_repeated(self) -> None:
         """What was exported stays so when the exporter starts again."""
@@ -147,6 +168,72 @@ class ExporterRules(unittest.TestCase):
         self.connect(exporter, self.first, 'one')
         self.assertEqual(before, exporter.connection(self.first, 'one'))
 
+    def test_only_the_connected_reach_a_volume(self) -> None:
+        """From connect to disconnect, that host and that volume alone."""
+        exporter = self.start()
+        self.connect(exporter, self.second, 'two')
+        self._assert_reach(exporter, self.first, 'one', False)
+        self.connect(exporter, self.first, 'one')
+        self._assert_reach(exporter, self.first, 'one', True)
+        self._assert_reach(exporter, self.first, 'two', False)
+        self.connect(exporter, self.first, 'two')
+        exporter.disconnect(self.first, 'one')
+        self._assert_reach(exporter, self.first, 'one', False)
+        self._assert_reach(exporter, self.first, 'two', True)
+        self._assert_reach(exporter, self.second, 'two', True)
+        exporter.disconnect(self.first, 'two')
+        self._assert_reach(exporter, self.first, 'two', False)
+
+    def test_resume_after_nothing_was_lost(self) -> None:
+        """Who is connected is left alone."""
+        exporter = self.start()
+        self.connect(exporter, self.first, 'one')
+        before = exporter.connection(self.first, 'one')
+        exporter.resume([_attached(self.first, 'one')])
+        self.assertEqual(before, exporter.connection(self.first, 'one'))
+        self._assert_reach(exporter, self.first, 'one', True)
+
+    def test_resume_after_a_restart(self) -> None:
+        """Hosts reach their volumes as before, in the way they know."""
+        exporter = self.start()
+        for host in ('one', 'two'):
+            self.connect(exporter, self.first, host)
+        before = [
+            exporter.connection(self.first, host) for host in ('one', 'two')
+        ]
+        exporter = self.restart(exporter)
+        exporter.start()
+        exporter.resume([_attached(self.first, 'one', 'two')])
+        # Without asking, as a host does that had it open.
+        for host in ('one', 'two'):
+            self._assert_reach(exporter, self.first, host, True)
+        self.assertEqual(
+            before,
+            [exporter.connection(self.first, host) for host in ('one', 'two')],
+        )
+
+    def test_resume_lets_nobody_else_in(self) -> None:
+        """Whose attachment is in no record does not stay connected."""
+        exporter = self.start()
+        for volume in (self.first, self.second):
+            for host in ('one', 'two'):
+                self.connect(exporter, volume, host)
+        exporter.resume([_attached(self.first, 'one')])
+        self._assert_reach(exporter, self.first, 'one', True)
+        self._assert_reach(exporter, self.first, 'two', False)
+        self._assert_reach(exporter, self.second, 'one', False)
+
+    def test_resume_goes_on_without_what_is_lost(self) -> None:
+        """A volume of which nothing is known holds up no other."""
+        exporter = self.start()
+        self.connect(exporter, self.first, 'one')
+        exporter = self.restart(exporter)
+        exporter.start()
+        exporter.resume(
+            [_attached(self.second, 'gone'), _attached(self.first, 'one')]
+        )
+        self._assert_reach(exporter, self.first, 'one', True)
+
     def test_connects_at_once(self) -> None:
         """Many hosts and volumes at the same time, each with its own."""
         exporter = self.start()
@@ -164,3 +251,18 @@ class ExporterRules(unittest.TestCase):
         with futures.ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(use, volumes))
         self.assertEqual(len(volumes), len(set(answers)))
+
+    def _assert_reach(
+        self,
+        exporter: interfaces.Exporter,
+        volume: Volume,
+        host: str,
+        expected: bool,
+    ) -> None:
+        reaches = self.reaches(exporter, volume, host)
+        if reaches is not None:
+            self.assertEqual(expected, reaches, (volume.volume_id, host))
+
+
+def _attached(volume: Volume, *hosts: str) -> Volume:
+    return dataclasses.replace(volume, attached_to=hosts)

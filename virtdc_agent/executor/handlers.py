@@ -260,6 +260,12 @@ class Handlers:
                 f'{outcomes.listing(volume.attached_to)}: detach it to '
                 'extend it.'
             )
+        if volume.attached_to and not self._exporter.can_grow_in_use:
+            raise exceptions.EventRejected(
+                f'Volume {volume.volume_id} is in use by '
+                f'{outcomes.listing(volume.attached_to)}, and what exports '
+                'it cannot let it grow meanwhile: detach it to extend it.'
+            )
         with self._room.reserve(grow_bytes, volume.provisioning):
             facts = self._backend.extend(
                 volume.volume_id, parameters.size_bytes, context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 import threading
 from typing import Self
@@ -21,6 +22,7 @@ class MemoryExporter(interfaces.Exporter):
     """
 
     storage_protocol = 'memory'
+    can_grow_in_use = True
 
     def __init__(self) -> None:
         self.connected: set[tuple[str, str]] = set()
@@ -30,7 +32,11 @@ class MemoryExporter(interfaces.Exporter):
 
     @classmethod
     def from_config(
-        cls, conf: cfg.ConfigOpts, *, clock: interfaces.Clock
+        cls,
+        conf: cfg.ConfigOpts,
+        *,
+        clock: interfaces.Clock,
+        locate: interfaces.Locate,
     ) -> Self:
         """Return an exporter with nobody connected; it has no options."""
         return cls()
@@ -42,6 +48,16 @@ class MemoryExporter(interfaces.Exporter):
 
     def start(self) -> None:
         """See the interface."""
+
+    def resume(self, volumes: Iterable[events.Volume]) -> None:
+        """See the interface."""
+        connected = {
+            (volume.volume_id, host)
+            for volume in volumes
+            for host in volume.attached_to
+        }
+        with self._lock:
+            self.connected = connected
 
     def connect(
         self, volume: events.Volume, parameters: events.ConnectParameters

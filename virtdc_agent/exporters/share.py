@@ -7,6 +7,7 @@ use its volumes. The connection information is that of Cinder's and Nova's
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 import re
 from typing import Self
@@ -33,6 +34,7 @@ class ShareExporter(interfaces.Exporter):
     """
 
     storage_protocol = 'nfs'
+    can_grow_in_use = True
 
     def __init__(self, export: str | None, *, mount_options: str = '') -> None:
         self._export = export or ''
@@ -40,7 +42,11 @@ class ShareExporter(interfaces.Exporter):
 
     @classmethod
     def from_config(
-        cls, conf: cfg.ConfigOpts, *, clock: interfaces.Clock
+        cls,
+        conf: cfg.ConfigOpts,
+        *,
+        clock: interfaces.Clock,
+        locate: interfaces.Locate,
     ) -> Self:
         """Return an exporter as ``[exporter_share]`` says."""
         options = conf.exporter_share
@@ -55,6 +61,9 @@ class ShareExporter(interfaces.Exporter):
                 'with an IPv6 address in brackets, as '
                 'filer.example.org:/volumes.'
             )
+
+    def resume(self, volumes: Iterable[events.Volume]) -> None:
+        """Do nothing: nothing is kept that could be lost."""
 
     def connect(
         self, volume: events.Volume, parameters: events.ConnectParameters

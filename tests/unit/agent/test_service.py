@@ -7,13 +7,18 @@ import tempfile
 import threading
 import time
 import unittest
+from unittest import mock
 
 from oslo_config import cfg
 
 from tests.unit.agent import builders
 from virtdc_agent.clock import SystemClock
+from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
+from virtdc_agent.exporters.share import ShareExporter
+from virtdc_agent import model
 from virtdc_agent import opts
 from virtdc_agent.scheduling import Lane
 from virtdc_agent import service
@@ -73,7 +78,7 @@ class TestRefusals(ServiceCase):
     def test_unknown_plugins_are_named_with_the_known_ones(self) -> None:
         for option, section, known in (
             ('backend', 'agent', 'file, memory'),
-            ('exporter', 'agent', 'memory, share'),
+            ('exporter', 'agent', 'iscsi-tgt, memory, share'),
             ('policy', 'executor', 'adaptive, aimd, fixed, shrink'),
         ):
             with self.subTest(option):
@@ -142,6 +147,45 @@ class TestRefusals(ServiceCase):
 
 
 class TestLife(ServiceCase):
+    def test_the_exporter_is_told_all_that_is_attached(self) -> None:
+        conf = self.configure(agent={'backend': 'memory'})
+        service.sync_journal(conf)
+        journal = service.open_journal(conf, SystemClock())
+        journal.join()
+        for event in (
+            builders.create('free'),
+            *(builders.create(f'v-{number}') for number in range(5)),
+            *(builders.connect(f'v-{number}', 'h') for number in range(5)),
+        ):
+            journal.append(event)
+            [claim] = journal.claim(Lane.QUICK, 1)
+            volume = builders.volume(
+                event.volume_id,
+                attached_to=('h',) * (event.operation is Operation.CONNECT),
+            )
+            journal.settle(
+                claim,
+                model.Outcome(
+                    state=State.SUCCESS, change=model.PutVolume(volume=volume)
+                ),
+            )
+        journal.close()
+        told: list[events.Volume] = []
+        with (
+            mock.patch.object(service, '_PAGE', 2),
+            mock.patch.object(
+                ShareExporter,
+                'resume',
+                autospec=True,
+                side_effect=lambda self, volumes: told.extend(volumes),
+            ),
+        ):
+            self.start(conf)
+        self.assertEqual(
+            [f'v-{number}' for number in range(5)],
+            [volume.volume_id for volume in told],
+        )
+
     def test_starts_recovers_and_stops(self) -> None:
         conf = self.configure()
         service.sync_journal(conf)

@@ -520,6 +520,24 @@ class TestRules(ExecutorCase):
         )
         self.assertIs(State.SUCCESS, ended.state)
 
+    def test_grows_in_use_only_where_hosts_would_see_it(self) -> None:
+        ended = self.run_events(
+            builders.create('v'),
+            builders.connect('v', 'compute-1'),
+            builders.extend('v', 2 * GIB),
+        )
+        self.assertIs(State.SUCCESS, ended.state)
+        self.exporter.can_grow_in_use = False  # type: ignore[misc]
+        self.assert_rejected(
+            self.run_events(builders.extend('v', 3 * GIB)),
+            'compute-1, and what exports it cannot let it grow',
+        )
+        ended = self.run_events(
+            builders.disconnect('v', 'compute-1'),
+            builders.extend('v', 3 * GIB),
+        )
+        self.assertIs(State.SUCCESS, ended.state)
+
     def test_no_more_hosts_than_can_be_told(self) -> None:
         ended = self.run_events(
             builders.create('v'),

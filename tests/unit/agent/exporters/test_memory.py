@@ -14,7 +14,7 @@ class TestMemoryExporter(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.exporter = MemoryExporter.from_config(
-            self.conf, clock=FakeClock()
+            self.conf, clock=FakeClock(), locate=lambda volume_id: None
         )
 
     def test_remembers_who_may_reach_what(self) -> None:

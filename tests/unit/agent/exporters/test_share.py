@@ -72,7 +72,9 @@ class TestShareExporter(base.TestCase):
         self.conf([])
         self.conf.set_override('export', 'filer:/v', 'exporter_share')
         self.conf.set_override('mount_options', '-o ro', 'exporter_share')
-        exporter = ShareExporter.from_config(self.conf, clock=FakeClock())
+        exporter = ShareExporter.from_config(
+            self.conf, clock=FakeClock(), locate=lambda volume_id: None
+        )
         exporter.start()
         self.assertEqual(
             ('filer:/v', '-o ro'),
