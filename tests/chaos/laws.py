@@ -16,17 +16,26 @@ import dataclasses
 
 from tests.chaos.witnesses import Change
 from tests.chaos.witnesses import Seen
+from tests.chaos.witnesses import SNAPSHOT_MARK
+from virtdc_agent.contract.events import CloneParameters
 from virtdc_agent.contract.events import ConnectParameters
 from virtdc_agent.contract.events import CreateParameters
+from virtdc_agent.contract.events import DeleteParameters
+from virtdc_agent.contract.events import DeleteSnapshotParameters
 from virtdc_agent.contract.events import DisconnectParameters
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import ExtendParameters
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Reason
+from virtdc_agent.contract.events import RevertParameters
+from virtdc_agent.contract.events import Snapshot
+from virtdc_agent.contract.events import SnapshotParameters
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
 
+_MAKE = frozenset({Operation.CREATE, Operation.CLONE, Operation.SNAPSHOT})
+_REMOVE = frozenset({Operation.DELETE, Operation.DELETE_SNAPSHOT})
 _LATE = frozenset({Reason.TIMEOUT, Reason.LOST})
 """Given up while the storage may have done it all the same."""
 
@@ -39,8 +48,9 @@ class Evidence:
     :param accepted: ids of what was accepted, a list a volume, in order.
     :param history: the whole journal, by sequence.
     :param volumes: what the journal says there is.
-    :param sizes: bytes of the file of each volume on the disk.
-    :param leftovers: names of what is on the disk and of no volume.
+    :param snapshots: likewise.
+    :param sizes: bytes of each file on the disk, by ``thing_of`` its name.
+    :param leftovers: names of what is on the disk and of none of these.
     :param heard: sequences in the order in which the bus brought them.
     :param seen: what became of the volumes' files.
     :param problems: what the journal's own check found.
@@ -55,6 +65,7 @@ class Evidence:
     leftovers: Collection[str]
     heard: Sequence[int]
     seen: Sequence[Seen]
+    snapshots: Sequence[Snapshot] = ()
     problems: Sequence[str] = ()
     alarmed: Collection[str] = ()
 
@@ -139,28 +150,36 @@ def _out_of_order(evidence: Evidence, per_event: _PerEvent) -> Iterator[str]:
             yield f'events {" ".join(ids)} were accepted as {taken}'
     unfinished: dict[str, list[str]] = defaultdict(list)
     for one in evidence.history:
-        queue = unfinished[one.volume_id]
-        if one.event_id not in queue:
-            queue.append(one.event_id)
-        if one.state is State.RUNNING and queue[0] != one.event_id:
-            yield (
-                f'event {one.event_id} ran at {one.sequence}, before '
-                f'{queue[0]}'
-            )
-        if one.state.is_final:
-            queue.remove(one.event_id)
+        for resource in _resources(evidence, one):
+            queue = unfinished[resource]
+            if one.event_id not in queue:
+                queue.append(one.event_id)
+            if one.state is State.RUNNING and queue[0] != one.event_id:
+                yield (
+                    f'event {one.event_id} ran at {one.sequence}, before '
+                    f'{queue[0]}'
+                )
+            if one.state.is_final:
+                queue.remove(one.event_id)
+
+
+def _resources(evidence: Evidence, one: Transition) -> Sequence[str]:
+    """Return what an event has to itself while it runs."""
+    event = evidence.asked.get(one.event_id)
+    return event.resources if event else (one.volume_id,)
 
 
 def _overlapping(evidence: Evidence) -> Iterator[str]:
     running: dict[str, str] = {}
     for one in evidence.history:
-        holder = running.get(one.volume_id)
-        if one.state is State.RUNNING:
-            if holder not in (None, one.event_id):
-                yield f'events {holder} and {one.event_id} ran at once'
-            running[one.volume_id] = one.event_id
-        elif holder == one.event_id:
-            del running[one.volume_id]
+        for resource in _resources(evidence, one):
+            holder = running.get(resource)
+            if one.state is State.RUNNING:
+                if holder not in (None, one.event_id):
+                    yield f'events {holder} and {one.event_id} ran at once'
+                running[resource] = one.event_id
+            elif holder == one.event_id:
+                del running[resource]
 
 
 def _gaps(evidence: Evidence) -> Iterator[str]:
@@ -201,61 +220,72 @@ def _applied_twice(evidence: Evidence) -> Iterator[str]:
     back: so many more may have been made as there were of those.
     """
     made: Counter[str] = Counter()
-    removed: Counter[str] = Counter()
     last: dict[str, Change] = {}
     for one in evidence.seen:
-        if last.get(one.volume_id, Change.REMOVED) is one.change:
-            yield f'volume {one.volume_id} was {one.change} twice in a row'
-        last[one.volume_id] = one.change
-        (made if one.change is Change.MADE else removed)[one.volume_id] += 1
+        if last.get(one.thing, Change.REMOVED) is one.change:
+            yield f'{one.thing} was {one.change} twice in a row'
+        last[one.thing] = one.change
+        made[one.thing] += one.change is Change.MADE
     successes: Counter[str] = Counter()
     undone: Counter[str] = Counter()
     present: set[str] = set()
     for one in evidence.history:
+        thing = _thing(evidence, one)
         is_success = one.state is State.SUCCESS
-        if one.operation is Operation.DELETE and is_success:
-            present.discard(one.volume_id)
-        elif one.operation is Operation.CREATE and one.state.is_final:
+        if one.operation in _REMOVE and is_success:
+            present.discard(thing)
+        elif one.operation in _MAKE and one.state.is_final:
             if not is_success:
-                undone[one.volume_id] += one.attempt
-            elif one.volume_id not in present:
-                present.add(one.volume_id)
-                successes[one.volume_id] += 1
-                undone[one.volume_id] += one.attempt - 1
-    for volume_id in made.keys() | successes.keys():
-        least = successes[volume_id]
-        most = least + undone[volume_id]
-        if not least <= made[volume_id] <= most:
+                undone[thing] += one.attempt
+            elif thing not in present:
+                present.add(thing)
+                successes[thing] += 1
+                undone[thing] += one.attempt - 1
+    for thing in made.keys() | successes.keys():
+        least = successes[thing]
+        most = least + undone[thing]
+        if not least <= made[thing] <= most:
             yield (
-                f'volume {volume_id} was made {made[volume_id]} times, and '
-                f'successfully created {least} times'
+                f'{thing} was made {made[thing]} times, and successfully '
+                f'created {least} times'
             )
 
 
+def _thing(evidence: Evidence, one: Transition) -> str:
+    """Return what an event makes, changes or removes."""
+    event = evidence.asked.get(one.event_id)
+    match event.parameters if event else None:
+        case (
+            SnapshotParameters(snapshot_id=snapshot_id)
+            | DeleteSnapshotParameters(snapshot_id=snapshot_id)
+        ):
+            return SNAPSHOT_MARK + snapshot_id
+    return one.volume_id
+
+
 def _disks(evidence: Evidence) -> Iterator[str]:
-    noted = {one.volume_id: one.size_bytes for one in evidence.volumes}
+    noted = {one.volume_id: one.size_bytes for one in evidence.volumes} | {
+        SNAPSHOT_MARK + one.snapshot_id: one.size_bytes
+        for one in evidence.snapshots
+    }
     attached = {one.volume_id: one.attached_to for one in evidence.volumes}
     sizes, hosts, unsure = _replay(evidence)
-    for volume_id in sorted(
-        noted.keys() | sizes.keys() | evidence.sizes.keys()
-    ):
+    for thing in sorted(noted.keys() | sizes.keys() | evidence.sizes.keys()):
         told = (
-            f'volume {volume_id}: {sizes.get(volume_id)} bytes by its '
-            f'successes, {noted.get(volume_id)} in the journal, '
-            f'{evidence.sizes.get(volume_id)} on the disk'
+            f'{thing}: {sizes.get(thing)} bytes by its successes, '
+            f'{noted.get(thing)} in the journal, '
+            f'{evidence.sizes.get(thing)} on the disk'
         )
-        if noted.get(volume_id) != evidence.sizes.get(volume_id):
+        if noted.get(thing) != evidence.sizes.get(thing):
             yield told
-        elif volume_id not in unsure and (
-            noted.get(volume_id) != sizes.get(volume_id)
-        ):
+        elif thing not in unsure and noted.get(thing) != sizes.get(thing):
             yield told
-        elif volume_id in noted and volume_id not in unsure:
-            expected = tuple(sorted(hosts.get(volume_id, ())))
-            if attached[volume_id] != expected:
+        elif thing in attached and thing not in unsure:
+            expected = tuple(sorted(hosts.get(thing, ())))
+            if attached[thing] != expected:
                 yield (
-                    f'volume {volume_id}: attached to {expected} by its '
-                    f'successes, to {attached[volume_id]} in the journal'
+                    f'volume {thing}: attached to {expected} by its '
+                    f'successes, to {attached[thing]} in the journal'
                 )
 
 
@@ -267,27 +297,39 @@ def _replay(
     hosts: dict[str, set[str]] = defaultdict(set)
     unsure: set[str] = set()
     for one in evidence.history:
+        thing = _thing(evidence, one)
         if one.reason in _LATE:
-            unsure.add(one.volume_id)
+            unsure.add(thing)
         if one.state is not State.SUCCESS:
             continue
         event = evidence.asked.get(one.event_id)
         match event.parameters if event else None:
-            case CreateParameters(size_bytes=size_bytes):
-                sizes[one.volume_id] = size_bytes
-            case ExtendParameters(size_bytes=size_bytes):
-                sizes[one.volume_id] = size_bytes
+            case (
+                CreateParameters(size_bytes=size_bytes)
+                | ExtendParameters(size_bytes=size_bytes)
+                | CloneParameters(size_bytes=size_bytes)
+            ):
+                sizes[thing] = size_bytes
             case ConnectParameters(host=host):
-                hosts[one.volume_id].add(host)
+                hosts[thing].add(host)
             case DisconnectParameters(host=None):
-                hosts[one.volume_id].clear()
+                hosts[thing].clear()
             case DisconnectParameters(host=str(host)):
-                hosts[one.volume_id].discard(host)
+                hosts[thing].discard(host)
+            case SnapshotParameters():
+                if one.volume_id in unsure:
+                    unsure.add(thing)
+                if one.volume_id in sizes:
+                    sizes[thing] = sizes[one.volume_id]
+            case RevertParameters():
+                pass
+            case DeleteParameters() | DeleteSnapshotParameters():
+                sizes.pop(thing, None)
+                hosts.pop(thing, None)
+                # Whatever it was, it is no more.
+                unsure.discard(thing)
             case _:
-                sizes.pop(one.volume_id, None)
-                hosts.pop(one.volume_id, None)
-                # Deleted: whatever it was, it is no more.
-                unsure.discard(one.volume_id)
+                unsure.add(thing)
     return sizes, hosts, unsure
 
 

@@ -13,9 +13,11 @@ import uuid
 
 from cinder_virtdc.client import AgentClient
 from cinder_virtdc import exceptions
+from virtdc_agent.contract.events import CloneParameters
 from virtdc_agent.contract.events import ConnectParameters
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import DeleteParameters
+from virtdc_agent.contract.events import DeleteSnapshotParameters
 from virtdc_agent.contract.events import DisconnectParameters
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import ExtendParameters
@@ -24,6 +26,8 @@ from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import Parameters
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import Requester
+from virtdc_agent.contract.events import RevertParameters
+from virtdc_agent.contract.events import SnapshotParameters
 
 MIB = 1024**2
 _PROJECTS = ('lab', 'lab', 'lab', 'shop', 'school')
@@ -66,11 +70,13 @@ def _life(chance: random.Random) -> Iterator[Step]:
     is_slow = chance.random() < 0.3
     size_bytes = chance.randint(1, 3 if is_thick else 64) * MIB
 
-    def step(operation: Operation, parameters: Parameters) -> Step:
+    def step(
+        operation: Operation, parameters: Parameters, of: str = volume_id
+    ) -> Step:
         event = Event(
             event_id=_identifier(chance),
             operation=operation,
-            volume_id=volume_id,
+            volume_id=of,
             origin=chance.choices((Origin.CLOUD, Origin.PLATFORM), (4, 1))[0],
             parameters=parameters,
             created_at=datetime.datetime.now(datetime.UTC),
@@ -89,8 +95,10 @@ def _life(chance: random.Random) -> Iterator[Step]:
         provisioning=Provisioning.THICK if is_thick else Provisioning.THIN,
     )
     yield step(Operation.CREATE, create)
+    kept: list[str] = []
+    copies: list[str] = []
     for _ in range(chance.choice((0, 1, 1, 2, 4))):
-        match chance.randrange(8):
+        match chance.randrange(12):
             case 0 | 1 | 2:
                 size_bytes += chance.randint(0, 1 if is_thick else 8) * MIB
                 yield step(
@@ -107,8 +115,40 @@ def _life(chance: random.Random) -> Iterator[Step]:
                 )
             case 7:
                 yield step(Operation.CREATE, create)
+            case 8 | 9:
+                kept.append(_identifier(chance))
+                yield step(
+                    Operation.SNAPSHOT,
+                    SnapshotParameters(snapshot_id=kept[-1]),
+                )
+            case 10:
+                yield step(Operation.DISCONNECT, DisconnectParameters())
+                yield step(
+                    Operation.REVERT,
+                    RevertParameters(
+                        snapshot_id=kept[-1] if kept else 'nothing'
+                    ),
+                )
+            case 11:
+                copies.append(_identifier(chance))
+                yield step(
+                    Operation.CLONE,
+                    CloneParameters(
+                        source_id=volume_id,
+                        snapshot_id=kept[-1] if kept else None,
+                        size_bytes=size_bytes + MIB,
+                    ),
+                    copies[-1],
+                )
     # Thick ones take space that the disk has little of.
     if is_thick or chance.random() < 0.7:
+        for copy_id in copies:
+            yield step(Operation.DELETE, DeleteParameters(), copy_id)
+        for snapshot_id in kept:
+            yield step(
+                Operation.DELETE_SNAPSHOT,
+                DeleteSnapshotParameters(snapshot_id=snapshot_id),
+            )
         yield step(Operation.DISCONNECT, DisconnectParameters())
         yield step(Operation.DELETE, DeleteParameters())
         if chance.random() < 0.1:

@@ -18,10 +18,12 @@ from tests.chaos.load import Account
 from tests.chaos.load import Load
 from tests.chaos.witnesses import BusWitness
 from tests.chaos.witnesses import DiskWitness
+from tests.chaos.witnesses import thing_of
 from tests.chaos.world import Database
 from tests.chaos.world import LEASE_S
 from tests.chaos.world import World
 from virtdc_agent.backends import layout
+from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
@@ -193,6 +195,7 @@ class Run:
             accepted=self._account.accepted,
             history=history,
             volumes=list(_volumes(journal)),
+            snapshots=list(_snapshots(journal)),
             sizes=dict(_sizes(self.world.pool)),
             leftovers=_leftovers(self.world.pool),
             heard=bus.sequences,
@@ -248,6 +251,7 @@ class Run:
             ('notifications repeated', told - len(set(evidence.heard))),
             ('notifications not understood', bus.discarded),
             ('volumes at the end', len(evidence.volumes)),
+            ('snapshots at the end', len(evidence.snapshots)),
             ('seconds to rest after the last fault', f'{quiet_s:.1f}'),
             *(
                 (f'{law}: {says}', broken[law])
@@ -285,15 +289,26 @@ def _volumes(journal: SqlJournal) -> Iterator[Volume]:
         marker = page.next_marker
 
 
+def _snapshots(journal: SqlJournal) -> Iterator[Snapshot]:
+    marker: str | None = None
+    while True:
+        page = journal.get_snapshots(None, marker, 1000)
+        yield from page.snapshots
+        if page.next_marker is None:
+            return
+        marker = page.next_marker
+
+
 def _sizes(pool: Path) -> Iterator[tuple[str, int]]:
     for entry in os.scandir(pool):
-        volume_id = layout.volume_id_of(entry.name)
-        if volume_id is not None:
-            yield volume_id, entry.stat().st_size
+        thing = thing_of(entry.name)
+        if thing is not None:
+            yield thing, entry.stat().st_size
 
 
 def _leftovers(pool: Path) -> list[str]:
-    volumes = {volume_id for volume_id, _ in _sizes(pool)}
+    # A snapshot's label has the mark that its name has here.
+    things = {thing for thing, _ in _sizes(pool)}
     found = [
         f'{folder}/{name}'
         for folder in (layout.TEMPORARY, layout.TRASH)
@@ -302,6 +317,6 @@ def _leftovers(pool: Path) -> list[str]:
     found += [
         f'{layout.LABELS}/{name}'
         for name in os.listdir(pool / layout.LABELS)
-        if name not in volumes
+        if name not in things
     ]
     return found

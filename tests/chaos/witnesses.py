@@ -18,8 +18,20 @@ from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract import topics
 
 
+SNAPSHOT_MARK = '@'
+
+
+def thing_of(name: str) -> str | None:
+    """Name what a file is of: a volume's id, or a snapshot's with a mark."""
+    volume_id = layout.volume_id_of(name)
+    if volume_id is not None:
+        return volume_id
+    snapshot_id = name.removeprefix('snapshot-')
+    return None if snapshot_id == name else SNAPSHOT_MARK + snapshot_id
+
+
 class Change(enum.StrEnum):
-    """What the kernel saw happen to a volume's file."""
+    """What the kernel saw happen to the file of a volume or snapshot."""
 
     MADE = 'made'
     REMOVED = 'removed'
@@ -27,9 +39,9 @@ class Change(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Seen:
-    """One change of a volume's file."""
+    """One change of a file; see ``thing_of``."""
 
-    volume_id: str
+    thing: str
     change: Change
 
 
@@ -73,15 +85,17 @@ class BusWitness:
 
 
 class DiskWitness:
-    """Sees, through the kernel, volumes come and go in a folder."""
+    """Sees, through the kernel, volumes come and go in a folder.
+
+    What is new is linked there. What is moved there takes the place of what
+    was: a volume that is reverted.
+    """
 
     _MASK = (
         inotify_simple.flags.CREATE
-        | inotify_simple.flags.MOVED_TO
         | inotify_simple.flags.DELETE
         | inotify_simple.flags.MOVED_FROM
     )
-    _MADE = inotify_simple.flags.CREATE | inotify_simple.flags.MOVED_TO
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
@@ -126,9 +140,11 @@ class DiskWitness:
     def _note(self, event: inotify_simple.Event) -> None:
         if event.mask & inotify_simple.flags.Q_OVERFLOW:
             self._missed = True
-        volume_id = layout.volume_id_of(event.name)
-        if volume_id is None:
+        thing = thing_of(event.name)
+        if thing is None:
             return
-        change = Change.MADE if event.mask & self._MADE else Change.REMOVED
+        is_new = event.mask & inotify_simple.flags.CREATE
         with self._lock:
-            self._seen.append(Seen(volume_id, change))
+            self._seen.append(
+                Seen(thing, Change.MADE if is_new else Change.REMOVED)
+            )

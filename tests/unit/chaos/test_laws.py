@@ -18,6 +18,7 @@ from virtdc_agent.contract.events import State
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 MIB = 1024**2
 CREATE, EXTEND, DELETE = Operation.CREATE, Operation.EXTEND, Operation.DELETE
+SNAPSHOT, CLONE = Operation.SNAPSHOT, Operation.CLONE
 WAITING, RUNNING = State.WAITING, State.RUNNING
 SUCCESS, FAILED = State.SUCCESS, State.FAILED
 MADE, REMOVED = Seen('v', Change.MADE), Seen('v', Change.REMOVED)
@@ -177,6 +178,86 @@ class TestLaws(unittest.TestCase):
     def test_attachments_that_differ(self) -> None:
         attached = dataclasses.replace(volume(2 * MIB), attached_to=('h',))
         self.assert_broken('disks that differ', volumes=[attached])
+
+    def copied(self) -> laws.Evidence:
+        """Return sound evidence of a snapshot, and of a copy of it."""
+        clone = dataclasses.replace(
+            event('d', DELETE),
+            operation=CLONE,
+            volume_id='w',
+            parameters=events.CloneParameters(
+                source_id='v', snapshot_id='s', size_bytes=3 * MIB
+            ),
+        )
+        take = dataclasses.replace(
+            event('c', DELETE),
+            operation=SNAPSHOT,
+            parameters=events.SnapshotParameters(snapshot_id='s'),
+        )
+        steps = [
+            *(('c', SNAPSHOT, state) for state in (WAITING, RUNNING, SUCCESS)),
+            *(('d', CLONE, state) for state in (WAITING, RUNNING, SUCCESS)),
+        ]
+        more = [
+            dataclasses.replace(
+                one,
+                sequence=6 + number,
+                volume_id='w' if one.operation is CLONE else 'v',
+            )
+            for number, one in enumerate(history(*steps), 1)
+        ]
+        return dataclasses.replace(
+            SOUND,
+            asked={**SOUND.asked, 'c': take, 'd': clone},
+            accepted=[['a', 'b', 'c'], ['d']],
+            history=[*SOUND.history, *more],
+            volumes=[
+                volume(2 * MIB),
+                dataclasses.replace(volume(3 * MIB), volume_id='w'),
+            ],
+            snapshots=[
+                events.Snapshot(
+                    snapshot_id='s',
+                    volume_id='v',
+                    size_bytes=2 * MIB,
+                    format=events.Format.RAW,
+                    created_at=NOW,
+                )
+            ],
+            sizes={'v': 2 * MIB, '@s': 2 * MIB, 'w': 3 * MIB},
+            heard=list(range(1, 13)),
+            seen=[MADE, Seen('@s', Change.MADE), Seen('w', Change.MADE)],
+        )
+
+    def test_snapshots_and_copies(self) -> None:
+        sound = self.copied()
+        self.assertEqual([], laws.breaches(sound))
+        for law, changes in (
+            ('applied twice', {'seen': sound.seen[:2]}),
+            ('applied twice', {'seen': [sound.seen[0], sound.seen[2]]}),
+            ('disks that differ', {'snapshots': []}),
+            ('disks that differ', {'sizes': {'v': 2 * MIB, 'w': 3 * MIB}}),
+        ):
+            found = laws.breaches(dataclasses.replace(sound, **changes))
+            self.assertEqual({law}, {breach.law for breach in found})
+
+    def test_a_copy_beside_its_source(self) -> None:
+        """The copy begins while the snapshot is still being taken."""
+        sound = self.copied()
+        steps = [*sound.history[:8], *sound.history[9:11]]
+        steps += [sound.history[8], sound.history[11]]
+        found = laws.breaches(
+            dataclasses.replace(
+                sound,
+                history=[
+                    dataclasses.replace(one, sequence=number)
+                    for number, one in enumerate(steps, 1)
+                ],
+            )
+        )
+        self.assertEqual(
+            {'out of order', 'overlapping'}, {breach.law for breach in found}
+        )
 
     def test_leftovers_and_the_journals_own_check(self) -> None:
         self.assert_broken('leftovers', leftovers=['.trash/x'])
