@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 import secrets
-import sys
 
 from tools.lab import configuration
+from tools.lab import environment
 from tools.lab import installation
 from tools.lab import ports
 from tools.lab import processes
 from tools.lab import wsgi
 
-_ROOT = Path(__file__).resolve().parents[2]
-_CONSTRAINTS = _ROOT / 'constraints-horizon.txt'
 _PACKAGES = ('horizon', 'glance', 'PyMySQL')
 
 _SETTINGS = """\
@@ -56,39 +53,20 @@ views.VolumeTableMixIn._get_instances = _instances_if_any
 '''
 
 
-def default_prefix() -> Path:
-    """Return where the second environment is kept between runs."""
-    return _ROOT / '.venv-horizon'
+def dashboard(
+    supervisor: processes.Supervisor, prefix: Path | None
+) -> environment.Environment:
+    """Return the environment of Horizon and Glance.
 
-
-class Environment:
-    """The virtual environment of Horizon and Glance, made on demand."""
-
-    def __init__(self, supervisor: processes.Supervisor, prefix: Path) -> None:
-        self._supervisor = supervisor
-        self.installation = installation.Installation(prefix)
-
-    def make(self) -> None:
-        """Install what is missing; nothing if all is as it should be."""
-        prefix = self.installation.prefix
-        stamp = prefix / '.virtdc-stamp'
-        wanted = _stamp()
-        if stamp.exists() and stamp.read_text(encoding='ascii') == wanted:
-            return
-        uv = installation.Installation.current().program('uv')
-        self._supervisor.run(
-            'dashboard-venv',
-            [uv, 'venv', '--quiet', '--allow-existing']
-            + ['--python', sys.executable, str(prefix)],
-        )
-        self._supervisor.run(
-            'dashboard-venv',
-            [uv, 'pip', 'install', '--quiet']
-            + ['--python', self.installation.program('python')]
-            + ['--constraints', str(_CONSTRAINTS), *_PACKAGES],
-            timeout_s=600.0,
-        )
-        stamp.write_text(wanted, encoding='ascii')
+    :param prefix: where it is kept; by default beside the sources.
+    """
+    return environment.Environment(
+        supervisor,
+        prefix or environment.ROOT / '.venv-horizon',
+        name='dashboard-venv',
+        constraints=environment.ROOT / 'constraints-horizon.txt',
+        packages=_PACKAGES,
+    )
 
 
 class Horizon:
@@ -143,8 +121,9 @@ class Horizon:
         ):
             configuration.write(self._folder / package / '__init__.py', '')
             configuration.write(self._folder / package / f'{module}.py', text)
-        stamp = self._static / '.virtdc-stamp'
-        wanted = _stamp()
+        stamp = self._static / environment.STAMP
+        # They are made anew with their environment.
+        wanted = (self._venv.prefix / environment.STAMP).read_text('ascii')
         if stamp.exists() and stamp.read_text(encoding='ascii') == wanted:
             return
         for command in (
@@ -157,10 +136,3 @@ class Horizon:
                 self._environment,
             )
         stamp.write_text(wanted, encoding='ascii')
-
-
-def _stamp() -> str:
-    digest = hashlib.sha256()
-    digest.update(_CONSTRAINTS.read_bytes())
-    digest.update(repr((_PACKAGES, sys.version, _ROOT)).encode())
-    return digest.hexdigest()

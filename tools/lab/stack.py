@@ -124,9 +124,8 @@ class Lab:
                 database=self.mariadb.options('keystone'),
             )
             self.identity = self.keystone
-        self.dashboard_venv = horizon.Environment(
-            self.supervisor,
-            settings.dashboard_venv or horizon.default_prefix(),
+        self.dashboard_venv = horizon.dashboard(
+            self.supervisor, settings.dashboard_venv
         )
         self.glance: glance.Glance | None = None
         if settings.glance and self.keystone:
