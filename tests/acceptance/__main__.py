@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,7 +11,7 @@ import time
 from tests.acceptance import tempest
 from tests.benchmark import report
 from tools.lab import environment
-from tools.lab import installation
+from tools.lab import images
 from tools.lab import stack
 from tools.lab import virtdc
 
@@ -87,22 +85,9 @@ def main() -> int:
 
 def _upload(lab: stack.Lab, path: Path) -> str:
     """Upload a public image; return its id."""
-    venv = installation.Installation.current()
     with path.open('wb') as file:
         file.truncate(_IMAGE_BYTES)
-    done = subprocess.run(
-        [
-            *(venv.program('openstack'), 'image', 'create', '--public'),
-            *('--disk-format', 'raw', '--container-format', 'bare'),
-            *('--file', str(path), '-f', 'value', '-c', 'id', 'acceptance'),
-        ],
-        env={**lab.environment, 'PATH': str(venv.prefix / 'bin')},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = re.findall(r'^[0-9a-f-]{36}$', done.stdout, re.MULTILINE)
-    return str(found[-1])
+    return images.upload(lab.environment, path, is_public=True)
 
 
 def _print(

@@ -10,6 +10,7 @@ from oslo_service import backend
 backend.init_backend(backend.BackendType.THREADING)
 
 from tests.benchmark import cloud  # noqa: E402
+from tests.benchmark import copies  # noqa: E402
 from tests.benchmark import durable  # noqa: E402
 from tests.benchmark import pipeline  # noqa: E402
 from tests.benchmark import report  # noqa: E402
@@ -22,6 +23,7 @@ PARTS = {
     'pipeline': pipeline.run,
     'simulator': compare.run,
     'cloud': cloud.run,
+    'copies': copies.run,
 }
 
 
@@ -35,7 +37,8 @@ def main() -> int:
         'minutes). pipeline: the agent by itself, over a real broker. '
         'simulator: policies, beside an oracle; it has options of its own. '
         "cloud: volumes through real Cinder, beside Cinder's own drivers "
-        '(some minutes).',
+        '(some minutes). copies: snapshots, clones and images through real '
+        'Cinder, beside its NFS driver; needs root.',
     )
     parser.add_argument(
         'part', nargs='?', choices=[*PARTS, 'all'], default='all'
