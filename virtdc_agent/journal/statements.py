@@ -17,6 +17,7 @@ from virtdc_agent.journal.tables import FLOWS
 from virtdc_agent.journal.tables import QUEUE
 from virtdc_agent.journal.tables import SNAPSHOTS
 from virtdc_agent.journal.tables import TOTALS
+from virtdc_agent.journal.tables import TRANSITIONS
 from virtdc_agent.journal.tables import VOLUMES
 
 
@@ -105,6 +106,12 @@ SNAPSHOTS_OF = (
 DROP_SNAPSHOT = SNAPSHOTS.delete().where(
     SNAPSHOTS.c.snapshot_id == sa.bindparam('of')
 )
+ADD_EVENTS = EVENTS.insert()
+ADD_TRANSITIONS = TRANSITIONS.insert()
+JOIN = QUEUE.insert()
+ADD_FLOWS = FLOWS.insert()
+ADD_VOLUMES = VOLUMES.insert()
+ADD_SNAPSHOTS = SNAPSHOTS.insert()
 KEEP_TOTALS = (
     TOTALS.update()
     .where(TOTALS.c.id == 1)

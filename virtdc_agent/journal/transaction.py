@@ -31,13 +31,7 @@ from virtdc_agent.journal.row import Row
 from virtdc_agent.journal.row import Transitions
 from virtdc_agent.journal import rows
 from virtdc_agent.journal import statements
-from virtdc_agent.journal.tables import EVENTS
-from virtdc_agent.journal.tables import FLOWS
-from virtdc_agent.journal.tables import QUEUE
-from virtdc_agent.journal.tables import SNAPSHOTS
 from virtdc_agent.journal.tables import TOTALS
-from virtdc_agent.journal.tables import TRANSITIONS
-from virtdc_agent.journal.tables import VOLUMES
 from virtdc_agent import model
 from virtdc_agent.scheduling import Lane
 
@@ -80,6 +74,20 @@ class Totals:
 TOTAL_COLUMNS = [TOTALS.c[field.name] for field in dataclasses.fields(Totals)]
 
 
+def reading_totals(is_now: Any | None) -> Any:
+    """Return the statement that locks the totals, and asks for the time.
+
+    To be made once: to make it costs more than to carry it out.
+
+    :param is_now: an expression of the database's time, in seconds; ``None``:
+        it has none of its own.
+    """
+    columns: list[Any] = list(TOTAL_COLUMNS)
+    if is_now is not None:
+        columns.append(is_now)
+    return sa.select(*columns).with_for_update()
+
+
 class Texts:
     """What one agent remembers of texts in the journal."""
 
@@ -95,7 +103,7 @@ class Transaction:
     the totals, and with them the sequence, until the commit: from there on
     this is the only writer. ``flush`` writes all.
 
-    :param is_now: an expression of the database's time, in seconds.
+    :param read_totals: see ``reading_totals``.
     """
 
     def __init__(
@@ -103,7 +111,7 @@ class Transaction:
         connection: Any,
         *,
         texts: Texts,
-        is_now: Any | None,
+        read_totals: Any,
         clock_now: Callable[[], datetime.datetime],
     ) -> None:
         self.connection = connection
@@ -113,7 +121,7 @@ class Transaction:
         self.told: list[Transition] = []
         """What this adds to the history, in its order."""
         self.candidates_wanted: dict[tuple[Lane, bool], int] = {}
-        self._is_now = is_now
+        self._reading_totals = read_totals
         self._clock_now = clock_now
         self._rows: dict[str, Row] = {}
         self._asked: set[str] = set()
@@ -327,13 +335,13 @@ class Transaction:
 
     def flush(self) -> None:
         """Write everything."""
-        self._run(EVENTS.insert(), self._new)
+        self._run(statements.ADD_EVENTS, self._new)
         self._run(
             statements.UPDATE,
             [row.changes() for row in self._changed.values()],
         )
-        self._run(TRANSITIONS.insert(), self._history)
-        self._run(QUEUE.insert(), self._joined)
+        self._run(statements.ADD_TRANSITIONS, self._history)
+        self._run(statements.JOIN, self._joined)
         self._flush_leaving()
         self._flush_flows()
         self._flush_volumes()
@@ -354,17 +362,12 @@ class Transaction:
         return self.shares
 
     def _read_totals(self) -> None:
-        columns: list[Any] = list(TOTAL_COLUMNS)
-        if self._is_now is not None:
-            columns.append(self._is_now)
         # Locks the row, and with it the sequence.
-        found = self.connection.execute(
-            sa.select(*columns).with_for_update()
-        ).one()
+        found = self.connection.execute(self._reading_totals).one()
         self.totals = Totals(*found[: len(TOTAL_COLUMNS)])
         self._now = (
             self._clock_now()
-            if self._is_now is None
+            if len(found) == len(TOTAL_COLUMNS)
             else datetime.datetime.fromtimestamp(
                 float(found[-1]), datetime.UTC
             )
@@ -421,7 +424,7 @@ class Transaction:
                 fresh.append({'flow': flow, 'share': share, 'finish': finish})
             else:
                 moved.append({'of': flow, 'to': finish})
-        self._run(FLOWS.insert(), fresh)
+        self._run(statements.ADD_FLOWS, fresh)
         self._run(statements.MOVE_FLOW, moved)
 
     def _flush_volumes(self) -> None:
@@ -456,7 +459,7 @@ class Transaction:
                         'body': body,
                     }
                 )
-        self._run(VOLUMES.insert(), fresh)
+        self._run(statements.ADD_VOLUMES, fresh)
         self._run(statements.CHANGE_VOLUME, changed)
         self._run(statements.DROP_VOLUME, gone)
 
@@ -466,7 +469,7 @@ class Transaction:
             statements.DROP_SNAPSHOT, [{'of': one} for one in self._snapshots]
         )
         self._run(
-            SNAPSHOTS.insert(),
+            statements.ADD_SNAPSHOTS,
             [
                 {
                     'snapshot_id': snapshot.snapshot_id,

@@ -17,6 +17,7 @@ from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal.group_commit import GroupCommit
 from virtdc_agent.journal.group_commit import Request
 from virtdc_agent.journal.tail import Tail
+from virtdc_agent.journal.transaction import reading_totals
 from virtdc_agent.journal.transaction import Texts
 from virtdc_agent.journal.transaction import Totals
 from virtdc_agent.journal.transaction import Transaction
@@ -60,7 +61,7 @@ class Writer:
         self._engine = engine
         self._texts = texts
         self._clock = clock
-        self._server_time = engines.server_time(engine)
+        self._reading_totals = reading_totals(engines.server_time(engine))
         self._turn = turn or contextlib.nullcontext()
         self._bell = bell or Bell()
         self._connection: Any | None = None
@@ -124,7 +125,7 @@ class Writer:
         tx = Transaction(
             self._connection,
             texts=self._texts,
-            is_now=self._server_time,
+            read_totals=self._reading_totals,
             clock_now=self._clock.now,
         )
         changes = [request.change for request in requests]
