@@ -18,7 +18,7 @@ from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract import topics
 
 
-SNAPSHOT_MARK = '@'
+SNAPSHOT_MARK = layout.snapshot('').label
 
 
 def thing_of(name: str) -> str | None:
@@ -26,7 +26,7 @@ def thing_of(name: str) -> str | None:
     volume_id = layout.volume_id_of(name)
     if volume_id is not None:
         return volume_id
-    snapshot_id = name.removeprefix('snapshot-')
+    snapshot_id = name.removeprefix(layout.snapshot('').file)
     return None if snapshot_id == name else SNAPSHOT_MARK + snapshot_id
 
 

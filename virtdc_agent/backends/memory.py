@@ -18,7 +18,6 @@ from virtdc_agent.backends.faults import Step
 from virtdc_agent.backends import layout
 from virtdc_agent.backends.memory_copies import MemoryCopies
 from virtdc_agent.backends.memory_steps import facts_of
-from virtdc_agent.backends.memory_steps import taken
 from virtdc_agent.backends.memory_storage import MemoryVolume
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
@@ -87,11 +86,9 @@ class MemoryBackend(MemoryCopies, interfaces.Backend):
         volume = self._new_volume(parameters, context)
         with self._recorded(Operation.CREATE, volume_id, context):
             self._strike(Step.BEGUN, Operation.CREATE, volume_id, context)
-            present = self._present(volume_id)
+            present = self._adopted(volume_id, context)
             if present is not None:
-                if present.event_id != context.event_id:
-                    raise taken(volume_id)
-                return facts_of(volume_id, present)
+                return present
             self._prepare(
                 Operation.CREATE,
                 volume_id,
@@ -100,13 +97,7 @@ class MemoryBackend(MemoryCopies, interfaces.Backend):
                 context,
             )
             with self._acting(volume_id, context):
-                if (
-                    self._is_strange(volume_id)
-                    or volume_id in self.storage.volumes
-                ):
-                    raise taken(volume_id)
-                self.storage.volumes[volume_id] = volume
-                self._take(volume, volume.size_bytes)
+                self._add(volume_id, volume)
             self._strike(Step.VISIBLE, Operation.CREATE, volume_id, context)
             self._clear(volume_id, context)
             return facts_of(volume_id, volume)

@@ -8,7 +8,6 @@ from virtdc_agent.backends.faults import Step
 from virtdc_agent.backends import layout
 from virtdc_agent.backends.memory_steps import facts_of
 from virtdc_agent.backends.memory_steps import MemorySteps
-from virtdc_agent.backends.memory_steps import taken
 from virtdc_agent.backends.memory_storage import MemorySnapshot
 from virtdc_agent.backends.memory_storage import MemoryVolume
 from virtdc_agent.contract.events import CloneParameters
@@ -145,11 +144,9 @@ class MemoryCopies(MemorySteps):
         layout.check_identifier(volume_id)
         with self._recorded(Operation.CLONE, volume_id, context):
             self._strike(Step.BEGUN, Operation.CLONE, volume_id, context)
-            present = self._present(volume_id)
+            present = self._adopted(volume_id, context)
             if present is not None:
-                if present.event_id != context.event_id:
-                    raise taken(volume_id)
-                return facts_of(volume_id, present)
+                return present
             source = self._source(parameters.source_id, parameters.snapshot_id)
             _check_fits(source, parameters)
             volume = MemoryVolume(
@@ -184,11 +181,9 @@ class MemoryCopies(MemorySteps):
             )
         with self._recorded(Operation.IMPORT, volume_id, context):
             self._strike(Step.BEGUN, Operation.IMPORT, volume_id, context)
-            present = self._present(volume_id)
+            present = self._adopted(volume_id, context)
             if present is not None:
-                if present.event_id != context.event_id:
-                    raise taken(volume_id)
-                return facts_of(volume_id, present)
+                return present
             volume = MemoryVolume(
                 event_id=context.event_id,
                 size_bytes=parameters.size_bytes,
@@ -205,13 +200,6 @@ class MemoryCopies(MemorySteps):
             self._strike(Step.VISIBLE, Operation.IMPORT, volume_id, context)
             self._clear(volume_id, context)
             return facts_of(volume_id, volume)
-
-    def _add(self, volume_id: str, volume: MemoryVolume) -> None:
-        """Make a volume visible; the storage is locked."""
-        if self._is_strange(volume_id) or volume_id in self.storage.volumes:
-            raise taken(volume_id)
-        self.storage.volumes[volume_id] = volume
-        self._take(volume, volume.size_bytes)
 
     def _kept(self, snapshot_id: str) -> MemorySnapshot | None:
         with self.storage.lock:

@@ -74,6 +74,30 @@ class MemorySteps:
         with self.storage.lock:
             return self.storage.volumes.get(volume_id)
 
+    def _adopted(
+        self, volume_id: str, context: interfaces.OperationContext
+    ) -> model.VolumeFacts | None:
+        """Return what an earlier attempt of this event has made, if it has.
+
+        :raises EventRejected: something else has the name.
+        """
+        present = self._present(volume_id)
+        if present is None:
+            return None
+        if present.event_id != context.event_id:
+            raise taken(volume_id)
+        return facts_of(volume_id, present)
+
+    def _add(self, volume_id: str, volume: MemoryVolume) -> None:
+        """Make a volume visible; the storage is locked.
+
+        :raises EventRejected: something has the name.
+        """
+        if self._is_strange(volume_id) or volume_id in self.storage.volumes:
+            raise taken(volume_id)
+        self.storage.volumes[volume_id] = volume
+        self._take(volume, volume.size_bytes)
+
     def _is_strange(self, volume_id: str) -> bool:
         with self.storage.lock:
             return volume_id in self.storage.strangers

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import dataclasses
 
 from virtdc_agent.capacity import size_text
 from virtdc_agent.contract import events
@@ -123,7 +124,9 @@ class CopyHandlers:
                 'revert it.'
             )
         self._backend.revert(volume.volume_id, snapshot.snapshot_id, context)
-        return outcomes.success(outcomes.updated(volume, self._clock.now()))
+        return outcomes.success(
+            dataclasses.replace(volume, updated_at=self._clock.now())
+        )
 
     def _clone(
         self, claim: model.Claim, context: interfaces.OperationContext
@@ -158,10 +161,8 @@ class CopyHandlers:
         provisioning = parameters.provisioning or source.provisioning
         with self._room.reserve(parameters.size_bytes, provisioning):
             facts = self._backend.clone(event.volume_id, parameters, context)
-        return outcomes.success(
-            outcomes.made(
-                event, parameters, facts=facts, now=self._clock.now()
-            )
+        return outcomes.made(
+            event, parameters, facts=facts, now=self._clock.now()
         )
 
     def _import(
@@ -185,10 +186,8 @@ class CopyHandlers:
             facts = self._backend.import_image(
                 event.volume_id, parameters, image, context
             )
-        return outcomes.success(
-            outcomes.made(
-                event, parameters, facts=facts, now=self._clock.now()
-            )
+        return outcomes.made(
+            event, parameters, facts=facts, now=self._clock.now()
         )
 
     def _check_at_rest(self, volume: events.Volume) -> None:

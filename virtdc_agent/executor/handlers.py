@@ -207,10 +207,8 @@ class Handlers:
         # is not in the journal yet: either way it is counted once.
         with self._room.reserve(parameters.size_bytes, provisioning):
             facts = self._backend.create(event.volume_id, parameters, context)
-        return outcomes.success(
-            outcomes.made(
-                event, parameters, facts=facts, now=self._clock.now()
-            )
+        return outcomes.made(
+            event, parameters, facts=facts, now=self._clock.now()
         )
 
     def _delete(

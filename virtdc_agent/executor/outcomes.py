@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Iterable
-import dataclasses
 import datetime
 
 from virtdc_agent.contract import events
@@ -59,9 +58,9 @@ def made(
     *,
     facts: model.VolumeFacts,
     now: datetime.datetime,
-) -> events.Volume:
-    """Return the volume that an event has made."""
-    return events.Volume(
+) -> model.Outcome:
+    """Return the outcome of an event that has made a volume."""
+    volume = events.Volume(
         volume_id=event.volume_id,
         size_bytes=facts.size_bytes,
         format=facts.format,
@@ -74,11 +73,7 @@ def made(
         project_id=event.requested_by.project_id,
         user_id=event.requested_by.user_id,
     )
-
-
-def updated(volume: events.Volume, now: datetime.datetime) -> events.Volume:
-    """Return a volume whose content has changed."""
-    return dataclasses.replace(volume, updated_at=now)
+    return success(volume)
 
 
 def success(volume: events.Volume) -> model.Outcome:

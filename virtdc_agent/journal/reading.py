@@ -206,43 +206,39 @@ class Reader:
 
     def volumes(self, marker: str | None, limit: int) -> model.VolumePage:
         """See ``Journal.get_volumes``."""
-        query = (
-            sa.select(VOLUMES.c.body)
-            .order_by(VOLUMES.c.volume_id)
-            .limit(limit + 1)
+        bodies, has_more = self._page(
+            sa.select(VOLUMES.c.body), VOLUMES.c.volume_id, marker, limit
         )
-        if marker is not None:
-            query = query.where(VOLUMES.c.volume_id > marker)
-        bodies = [found.body for found in self.ask(query)]
-        volumes = [rows.volume_from(body) for body in bodies[:limit]]
+        volumes = [rows.volume_from(body) for body in bodies]
         return model.VolumePage(
             volumes=volumes,
-            next_marker=(
-                volumes[-1].volume_id if len(bodies) > limit else None
-            ),
+            next_marker=volumes[-1].volume_id if has_more else None,
         )
 
     def snapshots(
         self, volume_id: str | None, marker: str | None, limit: int
     ) -> model.SnapshotPage:
         """See ``Journal.get_snapshots``."""
-        query = (
-            sa.select(SNAPSHOTS.c.body)
-            .order_by(SNAPSHOTS.c.snapshot_id)
-            .limit(limit + 1)
-        )
+        query = sa.select(SNAPSHOTS.c.body)
         if volume_id is not None:
             query = query.where(SNAPSHOTS.c.volume_id == volume_id)
-        if marker is not None:
-            query = query.where(SNAPSHOTS.c.snapshot_id > marker)
-        bodies = [found.body for found in self.ask(query)]
-        snapshots = [rows.snapshot_from(body) for body in bodies[:limit]]
+        bodies, has_more = self._page(
+            query, SNAPSHOTS.c.snapshot_id, marker, limit
+        )
+        snapshots = [rows.snapshot_from(body) for body in bodies]
         return model.SnapshotPage(
             snapshots=snapshots,
-            next_marker=(
-                snapshots[-1].snapshot_id if len(bodies) > limit else None
-            ),
+            next_marker=snapshots[-1].snapshot_id if has_more else None,
         )
+
+    def _page(
+        self, query: Any, key: Any, marker: str | None, limit: int
+    ) -> tuple[list[str], bool]:
+        """Return up to ``limit`` bodies whose key follows, and if more do."""
+        if marker is not None:
+            query = query.where(key > marker)
+        found = self.ask(query.order_by(key).limit(limit + 1))
+        return [one.body for one in found[:limit]], len(found) > limit
 
     def _each(self, statement: Any, wanted: Iterable[str]) -> Iterator[Any]:
         for chunk in chunks(wanted):
