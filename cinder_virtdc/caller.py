@@ -10,6 +10,8 @@ from typing import Protocol
 import oslo_messaging
 
 from cinder_virtdc import exceptions
+from virtdc_agent.contract.errors import ContractError
+from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
 
 LOG = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ class Caller(Protocol):
 
         :raises AgentUnreachable: no answer came in time.
         :raises ContractMismatch: the agent does not know this call.
+        :raises NotTrusted: the answer is not signed by the agent.
         """
 
 
@@ -45,9 +48,14 @@ class BusCaller:
     """
 
     def __init__(
-        self, transport: oslo_messaging.Transport, *, topic: str
+        self,
+        transport: oslo_messaging.Transport,
+        *,
+        topic: str,
+        seal: sealing.Seal | None = None,
     ) -> None:
         self._topic = topic
+        self._seal = seal or sealing.Seal()
         self._free = threading.BoundedSemaphore(MAX_CALLS)
         self._client = oslo_messaging.get_rpc_client(
             transport,
@@ -65,12 +73,13 @@ class BusCaller:
         if not self._free.acquire(timeout=timeout_s):
             raise self._unreachable('the message bus does not take messages')
         call = _Call()
+        signed, nonce = self._seal.put_on_call(self._topic, method, arguments)
 
         def run() -> None:
             try:
                 call.answer = self._client.prepare(
                     timeout=timeout_s, retry=1
-                ).call({}, method, **arguments)
+                ).call({}, method, **signed)
             except Exception as exc:
                 # Told to whoever waits, in their own thread.
                 call.error = exc
@@ -86,7 +95,13 @@ class BusCaller:
             raise self._unreachable('the message bus cannot be reached')
         if call.error is not None:
             raise self._translate(call.error) from call.error
-        return call.answer
+        try:
+            return self._seal.check_answer(nonce, call.answer)
+        except ContractError as exc:
+            raise exceptions.NotTrusted(
+                f'An answer on topic {self._topic} is not the VirtDC '
+                f"agent's: {exc}. Both sides must have the same file of keys."
+            ) from exc
 
     def _translate(self, error: Exception) -> exceptions.VirtDCError:
         match error:

@@ -332,6 +332,8 @@ class VirtDCDriver(driver.VolumeDriver):
             # The same after a restart: the queue would be left behind.
             pool=f'virtdc-driver.{self.host}',
             executor='eventlet' if eventlet else 'threading',
+            key_file=self.configuration.virtdc_key_file,
+            accept_unsigned=self.configuration.virtdc_accept_unsigned,
         )
 
     @property

@@ -6,6 +6,7 @@
     ├── AgentUnreachable     retry later: no answer, or no bus
     ├── AgentRefused         the agent answered no; see its code
     ├── ContractMismatch     never retry: upgrade the older side
+    ├── NotTrusted           never retry: an answer that the agent did not sign
     ├── InvalidRequest       never retry: it cannot be put into an event
     ├── OperationUnsupported never retry: the data centre does not offer it
     ├── OperationFailed      the event ended as failed, with a reason
@@ -50,6 +51,10 @@ class AgentRefused(VirtDCError):
 
 class ContractMismatch(VirtDCError):
     """The agent speaks another version of the contract."""
+
+
+class NotTrusted(VirtDCError):
+    """An answer came that nobody who holds a key can have given."""
 
 
 class InvalidRequest(VirtDCError):

@@ -37,6 +37,12 @@ class Listener:
             conf, None, option='[DEFAULT] transport_url'
         )
         clock = SystemClock()
+        seal = session.open_seal(
+            options.key_file,
+            accept_unsigned=options.accept_unsigned,
+            option=f'[{opts.LISTENER_GROUP}] key_file',
+            clock=clock,
+        )
         cloud = SdkCloud.from_config(conf)
         self._writer = Writer(
             cloud,
@@ -48,7 +54,7 @@ class Listener:
         )
         self._keeper = Keeper(
             client=AgentClient(
-                BusCaller(calls, topic=options.topic),
+                BusCaller(calls, topic=options.topic, seal=seal),
                 clock=clock,
                 submit_timeout_s=options.rpc_timeout_s,
                 rpc_timeout_s=options.rpc_timeout_s,
@@ -66,7 +72,11 @@ class Listener:
         self._subscription = Subscription(
             notifications,
             topic=options.notification_topic,
-            endpoint=NotificationEndpoint(self._keeper.offer),
+            endpoint=NotificationEndpoint(
+                self._keeper.offer,
+                topic=options.notification_topic,
+                seal=seal,
+            ),
             executor='threading',
         )
 

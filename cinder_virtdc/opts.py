@@ -72,6 +72,19 @@ DRIVER_OPTS = [
         'is noticed. Less costs more questions.',
     ),
     cfg.StrOpt(
+        'virtdc_key_file',
+        help='File with the keys that are shared with the agent, one on each '
+        'line: what is sent is signed with the first, and what comes must be '
+        'signed with one of them. As [agent] key_file there. None: nothing '
+        'is signed.',
+    ),
+    cfg.BoolOpt(
+        'virtdc_accept_unsigned',
+        default=False,
+        help='Take also what the agent has not signed: for as long as it has '
+        'no keys yet.',
+    ),
+    cfg.StrOpt(
         'virtdc_mount_point_base',
         default='$state_path/mnt',
         help='Folder under which shares of the data centre are mounted on '
@@ -90,6 +103,17 @@ LISTENER_OPTS = [
         default=topics.NOTIFICATION_TOPIC,
         help='Topic on which the agent tells states, as [agent] '
         'notification_topic there.',
+    ),
+    cfg.StrOpt(
+        'key_file',
+        help='File with the keys that are shared with the agent, as [agent] '
+        'key_file there. None: nothing is signed.',
+    ),
+    cfg.BoolOpt(
+        'accept_unsigned',
+        default=False,
+        help='Take also what the agent has not signed: for as long as it has '
+        'no keys yet.',
     ),
     cfg.FloatOpt(
         'rpc_timeout_s',

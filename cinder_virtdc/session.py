@@ -10,6 +10,7 @@ import oslo_messaging
 
 from cinder_virtdc.caller import BusCaller
 from cinder_virtdc.client import AgentClient
+from cinder_virtdc.clock import Clock
 from cinder_virtdc.clock import SystemClock
 from cinder_virtdc import exceptions
 from cinder_virtdc.runner import EventRunner
@@ -18,6 +19,8 @@ from cinder_virtdc.subscription import Subscription
 from cinder_virtdc.waiter import Waiter
 from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.key_file import KeyFile
+from virtdc_agent.contract import sealing
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,8 @@ class Settings:
     poll_interval_s: float
     pool: str
     executor: str
+    key_file: str | None = None
+    accept_unsigned: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +58,21 @@ def connect(conf: cfg.ConfigOpts, settings: Settings) -> Session:
 
     Does not wait for the broker or the agent.
 
-    :raises ConfigInvalid: the address of the bus cannot be understood.
+    :raises ConfigInvalid: the address of the bus cannot be understood, or
+        the file of keys cannot be used.
     """
     calls, notifications = open_transports(
         conf, settings.transport_url, option='virtdc_transport_url'
     )
     clock = SystemClock()
+    seal = open_seal(
+        settings.key_file,
+        accept_unsigned=settings.accept_unsigned,
+        option='virtdc_key_file',
+        clock=clock,
+    )
     client = AgentClient(
-        BusCaller(calls, topic=settings.topic),
+        BusCaller(calls, topic=settings.topic, seal=seal),
         clock=clock,
         submit_timeout_s=settings.submit_timeout_s,
         rpc_timeout_s=settings.rpc_timeout_s,
@@ -76,7 +88,9 @@ def connect(conf: cfg.ConfigOpts, settings: Settings) -> Session:
     subscription = Subscription(
         notifications,
         topic=settings.notification_topic,
-        endpoint=NotificationEndpoint(take),
+        endpoint=NotificationEndpoint(
+            take, topic=settings.notification_topic, seal=seal
+        ),
         executor=settings.executor,
         pool=settings.pool,
     )
@@ -97,6 +111,25 @@ def connect(conf: cfg.ConfigOpts, settings: Settings) -> Session:
         ),
         close=close,
     )
+
+
+def open_seal(
+    key_file: str | None, *, accept_unsigned: bool, option: str, clock: Clock
+) -> sealing.Seal:
+    """Return what signs and checks, by a file of keys if there is one.
+
+    :param option: where its name comes from, for the error.
+    :raises ConfigInvalid: it cannot be used.
+    """
+    if not key_file:
+        return sealing.Seal()
+    try:
+        keys = KeyFile(key_file, monotonic=clock.monotonic)
+    except ValueError as exc:
+        raise exceptions.ConfigInvalid(
+            f'{option} cannot be used: {exc}.'
+        ) from exc
+    return sealing.Seal(keys, accepts_unsigned=accept_unsigned)
 
 
 def open_transports(

@@ -13,6 +13,7 @@ from virtdc_agent.contract import codec
 from virtdc_agent.contract.errors import ContractError
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract.events import Notification
+from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
 
 LOG = logging.getLogger(__name__)
@@ -25,10 +26,20 @@ class NotificationEndpoint:
     broken. What it cannot read is counted, and logged with the field.
 
     :param sink: called with each notification, from any thread.
+    :param topic: on which they come.
+    :param seal: what they are to be signed with, if they are.
     """
 
-    def __init__(self, sink: Callable[[Notification], None]) -> None:
+    def __init__(
+        self,
+        sink: Callable[[Notification], None],
+        *,
+        topic: str = topics.NOTIFICATION_TOPIC,
+        seal: sealing.Seal | None = None,
+    ) -> None:
         self._sink = sink
+        self._topic = topic
+        self._seal = seal or sealing.Seal()
         self._lock = threading.Lock()
         self._discarded = 0
 
@@ -47,7 +58,8 @@ class NotificationEndpoint:
     ) -> str:
         """Take a message of the one priority that is used."""
         try:
-            self._sink(codec.decode_notification(payload))
+            envelope = self._seal.check_notification(self._topic, payload)
+            self._sink(codec.decode_notification(envelope))
         except ContractError as exc:
             with self._lock:
                 self._discarded += 1

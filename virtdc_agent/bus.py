@@ -12,6 +12,7 @@ from oslo_messaging.rpc import dispatcher
 
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
+from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
 from virtdc_agent.endpoint import AgentEndpoint
 from virtdc_agent import exceptions
@@ -36,8 +37,11 @@ class BusPublisher(interfaces.Publisher):
         topic: str,
         publisher_id: str,
         clock: interfaces.Clock,
+        seal: sealing.Seal | None = None,
     ) -> None:
         self._transport = transport
+        self._topic = topic
+        self._seal = seal or sealing.Seal()
         self._target = oslo_messaging.Target(
             exchange=topics.EXCHANGE,
             topic=f'{topic}.{topics.NOTIFICATION_PRIORITY}',
@@ -52,7 +56,9 @@ class BusPublisher(interfaces.Publisher):
             'publisher_id': self._publisher_id,
             'event_type': topics.event_type(notification),
             'priority': topics.NOTIFICATION_PRIORITY.upper(),
-            'payload': codec.encode(notification),
+            'payload': self._seal.put_on_notification(
+                self._topic, codec.encode(notification)
+            ),
             'timestamp': codec.format_time(self._clock.now()),
         }
         try:

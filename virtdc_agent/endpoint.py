@@ -17,11 +17,13 @@ import oslo_messaging
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.errors import ContractError
 from virtdc_agent.contract.errors import MalformedMessage
+from virtdc_agent.contract.errors import NotAuthentic
 from virtdc_agent.contract.errors import UnsupportedVersion
 from virtdc_agent.contract import events
 from virtdc_agent.contract.fields import Reader
 from virtdc_agent.contract import rpc
 from virtdc_agent.contract.rpc import ErrorCode
+from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
 from virtdc_agent import exceptions
 from virtdc_agent.intake import Intake
@@ -36,7 +38,12 @@ P = ParamSpec('P')
 def _answered(
     method: Callable[Concatenate[AgentEndpoint, P], Answer],
 ) -> Callable[Concatenate[AgentEndpoint, Mapping[str, object], P], Answer]:
-    """Drop the unused bus context, and turn exceptions into refusals."""
+    """Drop the unused bus context, and turn exceptions into refusals.
+
+    Where keys are shared, only what is signed is obeyed, and is answered
+    with a signature.
+    """
+    name = method.__name__
 
     @functools.wraps(method)
     def answer(
@@ -46,10 +53,14 @@ def _answered(
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Answer:
+        # A call that proves nothing gets no signature to use elsewhere.
+        nonce = ''
         try:
-            return method(self, *args, **kwargs)
+            arguments, nonce = self._seal.check_call(self._topic, name, kwargs)
+            found = method(self, *args, **arguments)  # type: ignore[arg-type]
         except Exception as exc:
-            return _refusal_for(method.__name__, exc).to_primitive()
+            found = _refusal_for(name, exc).to_primitive()
+        return self._seal.put_on_answer(nonce, found)
 
     return answer
 
@@ -60,6 +71,12 @@ def _refusal_for(call: str, exc: Exception) -> rpc.Refusal:
             LOG.warning('Refused %s: %s', call, exc)
             return rpc.Refusal(
                 code=ErrorCode.MALFORMED, message=str(exc), field=exc.field
+            )
+        case NotAuthentic():
+            LOG.warning('Refused %s: %s', call, exc)
+            return rpc.Refusal(
+                code=ErrorCode.UNAUTHENTICATED,
+                message=f'The agent does not obey this call: {exc}.',
             )
         case UnsupportedVersion() | ContractError():
             LOG.warning('Refused %s: %s', call, exc)
@@ -103,8 +120,12 @@ class AgentEndpoint:
         plugin_names: tuple[str, str],
         operations: frozenset[events.Operation],
         image_urls: tuple[str, ...] = (),
+        topic: str = topics.RPC_TOPIC,
+        seal: sealing.Seal | None = None,
     ) -> None:
         self._agent = agent
+        self._topic = topic
+        self._seal = seal or sealing.Seal()
         self._journal = journal
         self._intake = intake
         self._backend = backend

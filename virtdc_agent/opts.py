@@ -59,6 +59,21 @@ AGENT_OPTS = [
         help='Topic on which states are told. The drivers and the listener '
         'must name the same.',
     ),
+    cfg.StrOpt(
+        'key_file',
+        help='File with the keys that are shared with the drivers and the '
+        'listener, one on each line, made by "virtdc-manage key generate". '
+        'What is sent is signed with the first; a call that is not signed '
+        'with one of them is refused. Nobody but the agent may read it. A '
+        'changed file is read again within seconds. None: whoever may write '
+        'to the virtual host is obeyed.',
+    ),
+    cfg.BoolOpt(
+        'accept_unsigned',
+        default=False,
+        help='Obey also calls that have no signature: for as long as not '
+        'every driver and listener has its keys.',
+    ),
     cfg.ListOpt(
         'image_folders',
         default=[],

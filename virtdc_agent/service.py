@@ -13,6 +13,8 @@ from pbr import version
 from virtdc_agent import bus
 from virtdc_agent.clock import SystemClock
 from virtdc_agent.contract import events
+from virtdc_agent.contract.key_file import KeyFile
+from virtdc_agent.contract import sealing
 from virtdc_agent.endpoint import AgentEndpoint
 from virtdc_agent import exceptions
 from virtdc_agent.executor.executor import Executor
@@ -75,6 +77,7 @@ class Service:
         self._exporter: interfaces.Exporter = plugins.load(
             plugins.EXPORTERS, conf.agent.exporter, '[agent] exporter'
         ).from_config(conf, clock=self._clock, locate=self._backend.locate)
+        self._seal = _open_seal(conf, self._clock)
         self._images = ImageFolders(conf.agent.image_folders)
         self._rpc_transport, self._notification_transport = bus.connect(conf)
         self._journal: SqlJournal | None = None
@@ -153,6 +156,7 @@ class Service:
                 topic=self._conf.agent.notification_topic,
                 publisher_id=f'virtdc-agent.{self._name}',
                 clock=self._clock,
+                seal=self._seal,
             ),
             clock=self._clock,
             retry_interval_s=self._conf.outbox.retry_interval_s,
@@ -234,8 +238,29 @@ class Service:
                 ),
                 operations=handlers.operations,
                 image_urls=self._images.urls,
+                topic=self._conf.agent.topic,
+                seal=self._seal,
             ),
         )
+
+
+def _open_seal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> sealing.Seal:
+    if not conf.agent.key_file:
+        return sealing.Seal()
+    try:
+        keys = KeyFile(conf.agent.key_file, monotonic=clock.monotonic)
+    except ValueError as exc:
+        raise exceptions.ConfigInvalid(
+            f'[agent] key_file cannot be used: {exc}.'
+        ) from exc
+    if conf.agent.accept_unsigned:
+        LOG.warning(
+            '[agent] accept_unsigned is set: whoever may write to the '
+            'virtual host is obeyed.'
+        )
+    return sealing.Seal(
+        keys, accepts_unsigned=conf.agent.accept_unsigned, now=clock.now
+    )
 
 
 def _attached(journal: interfaces.Journal) -> Iterator[events.Volume]:

@@ -1,28 +1,80 @@
-"""cinder-volume without eventlet."""
+"""cinder-volume without eventlet, and both sides with a shared key."""
 
 from __future__ import annotations
 
 import functools
+from pathlib import Path
+import tempfile
+from typing import Any
+import uuid
 
+from cinder_virtdc.caller import BusCaller
+from cinder_virtdc import exceptions
 from tests.functional import base
+from tests.functional import test_bus
+from tools.lab import configuration
 from tools.lab import stack
+from tools.lab import virtdc
+from virtdc_agent.contract.key_file import KeyFile
+from virtdc_agent.contract import sealing
+from virtdc_agent.contract import signing
+from virtdc_agent.contract import topics
+
+NAMES = ('agent', 'driver', 'listener')
+
+
+@functools.cache
+def keys_folder() -> Path:
+    """Return a folder with the same keys for each side."""
+    folder = Path(tempfile.mkdtemp(prefix='virtdc-keys-'))
+    key = signing.Key.generate('first')
+    for name in NAMES:
+        write_keys(folder / name, key)
+    return folder
+
+
+def write_keys(path: Path, *keys: signing.Key) -> None:
+    """Write a file of keys."""
+    path.touch(mode=0o600)
+    path.write_text('\n'.join(key.to_line() for key in keys), encoding='ascii')
 
 
 @functools.cache
 def native_lab() -> stack.Lab:
     """Return a cloud of its own."""
-    return base.start(base.settings(native_threads=True))
+    folder = keys_folder()
+    return base.start(
+        base.settings(
+            native_threads=True,
+            backends=(
+                virtdc.backend(
+                    options={
+                        **base.DRIVER,
+                        'virtdc_key_file': folder / 'driver',
+                    }
+                ),
+            ),
+            agent=virtdc.AgentSettings(
+                options=configuration.merge(
+                    base.DURABLE, {'agent': {'key_file': folder / 'agent'}}
+                )
+            ),
+            listener=virtdc.ListenerSettings(
+                options=configuration.merge(
+                    base.LISTENER,
+                    {'virtdc': {'key_file': folder / 'listener'}},
+                )
+            ),
+        )
+    )
 
 
-class TestNativeThreads(base.CloudCase):
+class NativeCase(base.CloudCase):
     def get_lab(self) -> stack.Lab:
         return native_lab()
 
-    @classmethod
-    def tearDownClass(cls) -> None:
-        super().tearDownClass()
-        native_lab().down()
 
+class TestNativeThreads(NativeCase):
     def test_a_whole_life(self) -> None:
         ids = [self.create(f'native-{index}') for index in range(8)]
         for volume_id in ids:
@@ -34,3 +86,109 @@ class TestNativeThreads(base.CloudCase):
             self.cloud.delete(f'/volumes/{volume_id}')
         self.wait_gone(*ids)
         self.assertEqual([], list(self.pool.glob('volume-*')))
+
+
+class TestSigned(test_bus.BusCase):
+    """What others put on the bus, who have its password and no key."""
+
+    def get_lab(self) -> stack.Lab:
+        return native_lab()
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        super().tearDownClass()
+        native_lab().down()
+
+    def caller(self, *keys: signing.Key) -> BusCaller:
+        path = keys_folder() / f'stranger-{uuid.uuid4()}'
+        write_keys(path, *keys)
+        return BusCaller(
+            self.calls,
+            topic=topics.RPC_TOPIC,
+            seal=sealing.Seal(KeyFile(str(path), monotonic=lambda: 0.0)),
+        )
+
+    def refusal(self, method: str, **arguments: Any) -> str:
+        error = self.call(method, **arguments)['error']
+        self.assertEqual('unauthenticated', error['code'])
+        return str(error['message'])
+
+    def test_a_call_without_a_signature(self) -> None:
+        event = test_bus.create_event()
+        self.assertIn('not signed', self.refusal('submit', event=event))
+        self.assertIn('not signed', self.refusal('get_volumes'))
+        volume_id = event['data']['volume_id']
+        self.assertEqual([], list(self.pool.glob(f'volume-{volume_id}*')))
+
+    def test_a_call_with_another_key(self) -> None:
+        other = self.caller(signing.Key.generate('first'))
+        answer: Any = other.call('get_capacity', {}, 10)
+        self.assertEqual('unauthenticated', answer['error']['code'])
+
+    def test_a_call_that_is_repeated_or_altered(self) -> None:
+        keyring = KeyFile(str(keys_folder() / 'driver'), monotonic=lambda: 0.0)
+        seal = sealing.Seal(keyring)
+        event = test_bus.create_event()
+        signed, _ = seal.put_on_call(
+            topics.RPC_TOPIC, 'submit', {'event': event}
+        )
+        self.assertIn('item', self.call('submit', **signed))
+        self.assertIn('repeats', self.refusal('submit', **signed))
+        signed, _ = seal.put_on_call(
+            topics.RPC_TOPIC, 'submit', {'event': test_bus.create_event()}
+        )
+        altered = {**signed, 'event': test_bus.create_event()}
+        self.assertIn('not right', self.refusal('submit', **altered))
+
+    def test_a_notification_that_is_made_up(self) -> None:
+        volume_id = self.create()
+        before = self.wait(volume_id, state='success')['metadata']
+        changes = self.caller_of_driver().call(
+            'get_changes', {'after': 0, 'limit': 1000}, 10
+        )
+        (latest,) = [
+            item
+            for item in changes['items']
+            if item['data']['volume_id'] == volume_id
+            and item['data']['state'] == 'success'
+        ]
+        data = {**latest['data'], 'sequence': 10**9, 'progress': 7}
+        self.notify({**latest, 'data': data})
+        # Whatever is told later has been read after it.
+        other = self.create()
+        self.wait(other, state='success')
+        self.assertEqual(before, self.show(volume_id)['metadata'])
+
+    def caller_of_driver(self) -> Any:
+        path = keys_folder() / 'driver'
+        return BusCaller(
+            self.calls,
+            topic=topics.RPC_TOPIC,
+            seal=sealing.Seal(KeyFile(str(path), monotonic=lambda: 0.0)),
+        )
+
+    def test_a_new_key_without_a_pause(self) -> None:
+        folder = keys_folder()
+        (old,) = self.keys_of(folder / 'driver')
+        new = signing.Key.generate('second')
+        for keys in ((old, new), (new, old), (new,)):
+            for name in NAMES:
+                write_keys(folder / name, *keys)
+            # Between two looks at the file the former keys hold.
+            self.until(
+                lambda keys=keys: self.is_obeyed(keys[0]), 30, lambda: 'no'
+            )
+            volume_id = self.create()
+            self.wait(volume_id, state='success')
+        self.assertFalse(self.is_obeyed(old))
+
+    def keys_of(self, path: Path) -> list[signing.Key]:
+        keyring = signing.Keyring.from_text(path.read_text(encoding='ascii'))
+        return [keyring.signer]
+
+    def is_obeyed(self, key: signing.Key) -> bool:
+        try:
+            answer: Any = self.caller(key).call('get_capacity', {}, 10)
+        except exceptions.NotTrusted:
+            return False
+        return 'item' in answer

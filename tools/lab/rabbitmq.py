@@ -20,6 +20,8 @@ _SERVER = Path('/usr/lib/rabbitmq/bin/rabbitmq-server')
 _EPMD = 'epmd'
 CLOUD_VHOST = '/'
 PRIVATE_VHOST = 'virtdc'
+PRIVATE_NAMES = r'^(virtdc|reply_|amq\.default$)'
+"""What both sides use of it, as in the installation guide."""
 
 
 class RabbitMQ:
@@ -186,9 +188,10 @@ class RabbitMQ:
                 {
                     'user': user,
                     'vhost': vhost,
-                    'configure': '.*',
-                    'write': '.*',
-                    'read': '.*',
+                    **dict.fromkeys(
+                        ('configure', 'write', 'read'),
+                        PRIVATE_NAMES if vhost == PRIVATE_VHOST else '.*',
+                    ),
                 }
                 for vhost, user in self._users.items()
             ],

@@ -4,9 +4,10 @@
 
     ContractError
     ├── MalformedMessage      a field is missing, of the wrong kind or range
-    └── UnsupportedVersion    another major version, or an unknown schema
+    ├── UnsupportedVersion    another major version, or an unknown schema
+    └── NotAuthentic          nobody who holds a key can have made it so
 
-Both are the sender's fault and stay wrong however often they are read: a
+All are the sender's fault and stay wrong however often they are read: a
 consumer records them and goes on, and never asks for them again.
 """
 
@@ -42,3 +43,7 @@ class UnsupportedVersion(ContractError):
         self.schema = schema
         self.version = version
         self.supported = supported
+
+
+class NotAuthentic(ContractError):
+    """The message is not signed as it has to be; says why."""

@@ -15,6 +15,9 @@ get_connection ``volume_id``, ``host``      ``connection``: as Cinder's
                                             ``initialize_connection`` returns
 ============== ============================ ===============================
 
+Where the two sides share a key, a call has also a ``signature`` among its
+arguments, and an answer one among its fields: see ``contract.signing``.
+
 A refusal is an answer too, never an exception over the bus: ``error`` with
 ``code``, ``message`` and, for a malformed message, ``field``.
 """
@@ -44,6 +47,8 @@ class ErrorCode(enum.StrEnum):
     UNAVAILABLE = 'unavailable'
     """The agent cannot take it now; ask again later with the same id."""
     INTERNAL = 'internal'
+    UNAUTHENTICATED = 'unauthenticated'
+    """The call is not signed as the agent asks for. Since 1.2."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from virtdc_agent.cmd.manage import agent
 from virtdc_agent.cmd.manage import alarm
 from virtdc_agent.cmd.manage import database
 from virtdc_agent.cmd.manage import event
+from virtdc_agent.cmd.manage import key
 from virtdc_agent import exceptions
 from virtdc_agent import opts
 
@@ -60,7 +61,7 @@ def main() -> int:
 def _add_commands(
     categories: argparse._SubParsersAction[argparse.ArgumentParser],
 ) -> None:
-    for part in (database, event, agent, alarm):
+    for part in (database, event, agent, alarm, key):
         part.add_commands(categories)
 
 

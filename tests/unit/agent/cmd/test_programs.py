@@ -11,6 +11,7 @@ import unittest
 
 from tests.unit.agent import builders
 from virtdc_agent.clock import SystemClock
+from virtdc_agent.contract import signing
 from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal.sql import SqlJournal
 from virtdc_agent.scheduling import Lane
@@ -144,6 +145,13 @@ class TestManage(ProgramCase):
         self.assertEqual(1, done.returncode)
         self.assertIn('waiting: 7 are noted, 0 are there', done.stdout)
 
+    def test_a_new_key(self) -> None:
+        done = self.manage('key', 'generate', '--id', 'autumn')
+        self.assertEqual((0, ''), (done.returncode, done.stderr))
+        signer = signing.Keyring.from_text(done.stdout).signer
+        self.assertEqual('autumn', signer.key_id)
+        self.assertNotEqual(done.stdout, self.manage('key', 'generate').stdout)
+
     def test_what_is_not_there_or_cannot_be_meant(self) -> None:
         self.manage('db', 'sync')
         for status, words, arguments in (
@@ -155,6 +163,7 @@ class TestManage(ProgramCase):
             (2, 'at least 1', ('event', 'list', '--limit', '0')),
             (2, 'invalid choice', ('event', 'list', '--state', 'odd')),
             (2, 'required', ('event',)),
+            (2, 'must be 1 to 64', ('key', 'generate', '--id', 'a b')),
         ):
             with self.subTest(arguments):
                 done = self.manage(*arguments)
