@@ -9,6 +9,7 @@ from typing import Protocol
 
 from cinder_virtdc.client import Changes
 from cinder_virtdc import properties
+from virtdc_agent.contract.alarms import AlarmNotice
 from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Transition
 
@@ -64,6 +65,8 @@ class Follower:
 
     def offer(self, notification: Notification) -> None:
         """Take a notification, in whatever order, however often."""
+        if isinstance(notification, AlarmNotice):
+            return  # alarms have a numbering of their own
         with self._lock:
             self._heard = max(self._heard, notification.sequence)
             if isinstance(notification, Transition):

@@ -13,44 +13,54 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
-import datetime
 import json
 import re
-from typing import TypedDict, TypeVar
+from typing import TypeVar
 
+from virtdc_agent.contract.alarm_codec import alarm_from
+from virtdc_agent.contract.alarm_codec import alarm_to
+from virtdc_agent.contract.alarm_codec import notice_from
+from virtdc_agent.contract.alarm_codec import notice_to
+from virtdc_agent.contract.alarms import Alarm
+from virtdc_agent.contract.alarms import AlarmNotice
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract.errors import UnsupportedVersion
 from virtdc_agent.contract.events import Announcement
 from virtdc_agent.contract.events import Capacity
-from virtdc_agent.contract.events import CloneParameters
-from virtdc_agent.contract.events import ConnectParameters
-from virtdc_agent.contract.events import CreateParameters
-from virtdc_agent.contract.events import DeleteParameters
-from virtdc_agent.contract.events import DeleteSnapshotParameters
-from virtdc_agent.contract.events import DisconnectParameters
 from virtdc_agent.contract.events import Event
-from virtdc_agent.contract.events import ExtendParameters
-from virtdc_agent.contract.events import Format
-from virtdc_agent.contract.events import ImportParameters
-from virtdc_agent.contract.events import MAX_SIZE_BYTES
 from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
-from virtdc_agent.contract.events import Parameters
-from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import Reason
-from virtdc_agent.contract.events import Requester
-from virtdc_agent.contract.events import RevertParameters
 from virtdc_agent.contract.events import Snapshot
-from virtdc_agent.contract.events import SnapshotParameters
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
 from virtdc_agent.contract.fields import clean_text
 from virtdc_agent.contract.fields import Reader
 from virtdc_agent.contract.fields import WHOLE
+from virtdc_agent.contract.inventory_codec import capacity_from
+from virtdc_agent.contract.inventory_codec import capacity_to
+from virtdc_agent.contract.inventory_codec import snapshot_from
+from virtdc_agent.contract.inventory_codec import snapshot_to
+from virtdc_agent.contract.inventory_codec import trashed_from
+from virtdc_agent.contract.inventory_codec import trashed_to
+from virtdc_agent.contract.inventory_codec import volume_from
+from virtdc_agent.contract.inventory_codec import volume_to
+from virtdc_agent.contract.parameter_codec import decode_parameters
+from virtdc_agent.contract.parameter_codec import encode_parameters
+from virtdc_agent.contract.pieces import format_time
+from virtdc_agent.contract.pieces import MAX_ATTEMPTS
+from virtdc_agent.contract.pieces import MAX_PHASE
+from virtdc_agent.contract.pieces import MAX_SEQUENCE
+from virtdc_agent.contract.pieces import optional_bytes
+from virtdc_agent.contract.pieces import Primitive
+from virtdc_agent.contract.pieces import requester_from
+from virtdc_agent.contract.pieces import requester_to
+from virtdc_agent.contract.pieces import value_of
 
-VERSION = '1.1'
+VERSION = '1.2'
 MAX_EVENT_BYTES = 64 * 1024
 """A longer event is refused before it is looked at."""
 MAX_MESSAGE_BYTES = 256 * 1024
@@ -67,13 +77,19 @@ copied, compared and written from however deep a call.
 """
 
 _VERSION = re.compile(r'([0-9]{1,6})\.([0-9]{1,6})')
-_MAX_SEQUENCE = 2**63 - 1
-_MAX_ATTEMPTS = 2**31 - 1
-_MAX_PHASE = 64
 
-Primitive = dict[str, object]
 T = TypeVar('T')
-Message = Event | Transition | Announcement | Volume | Snapshot | Capacity
+Message = (
+    Event
+    | Transition
+    | Announcement
+    | Volume
+    | Snapshot
+    | Capacity
+    | TrashedVolume
+    | Alarm
+    | AlarmNotice
+)
 
 
 def encode(message: Message) -> Primitive:
@@ -111,10 +127,12 @@ def decode(envelope: object, expected: type[T]) -> T:
 
 
 def decode_notification(envelope: object) -> Notification:
-    """Read an envelope that holds a transition or an announcement."""
+    """Read an envelope that holds anything that is told of itself."""
     schema = Reader(envelope, '').text('schema', max_length=128)
     if schema == _SCHEMA_OF[Announcement][0]:
         return decode(envelope, Announcement)
+    if schema == _SCHEMA_OF[AlarmNotice][0]:
+        return decode(envelope, AlarmNotice)
     return decode(envelope, Transition)
 
 
@@ -154,213 +172,6 @@ def _too_deep() -> MalformedMessage:
     )
 
 
-def encode_parameters(parameters: Parameters) -> Primitive:
-    """Return an event's parameters as plain JSON types."""
-    match parameters:
-        case CreateParameters():
-            return {
-                'size_bytes': parameters.size_bytes,
-                **_description_to(parameters),
-                'format': _value(parameters.format),
-                'provisioning': _value(parameters.provisioning),
-            }
-        case DeleteParameters():
-            return {}
-        case ExtendParameters():
-            return {'size_bytes': parameters.size_bytes}
-        case ConnectParameters():
-            return {
-                'host': parameters.host,
-                'connector': dict(parameters.connector),
-            }
-        case DisconnectParameters():
-            return {'host': parameters.host}
-        case SnapshotParameters():
-            return {
-                'snapshot_id': parameters.snapshot_id,
-                **_description_to(parameters),
-            }
-        case DeleteSnapshotParameters() | RevertParameters():
-            return {'snapshot_id': parameters.snapshot_id}
-        case CloneParameters():
-            return {
-                'source_id': parameters.source_id,
-                'snapshot_id': parameters.snapshot_id,
-                'size_bytes': parameters.size_bytes,
-                **_description_to(parameters),
-                'format': _value(parameters.format),
-                'provisioning': _value(parameters.provisioning),
-            }
-        case ImportParameters():
-            return {
-                'url': parameters.url,
-                'image_format': parameters.image_format,
-                'hash_algorithm': parameters.hash_algorithm,
-                'hash_value': parameters.hash_value,
-                'size_bytes': parameters.size_bytes,
-                **_description_to(parameters),
-                'format': _value(parameters.format),
-                'provisioning': _value(parameters.provisioning),
-            }
-
-
-def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
-    """Read the parameters that ``operation`` takes.
-
-    :raises MalformedMessage: naming the field.
-    """
-    match operation:
-        case Operation.CREATE:
-            return CreateParameters(
-                size_bytes=_size(reader),
-                **_description_from(reader),
-                format=reader.optional_choice('format', Format),
-                provisioning=reader.optional_choice(
-                    'provisioning', Provisioning
-                ),
-            )
-        case Operation.DELETE:
-            return DeleteParameters()
-        case Operation.EXTEND:
-            return ExtendParameters(size_bytes=_size(reader))
-        case Operation.CONNECT:
-            return ConnectParameters(
-                host=_host(reader), connector=reader.json('connector')
-            )
-        case Operation.DISCONNECT:
-            return DisconnectParameters(
-                host=_host(reader) if reader.has('host') else None
-            )
-        case Operation.SNAPSHOT:
-            return SnapshotParameters(
-                snapshot_id=reader.identifier('snapshot_id'),
-                **_description_from(reader),
-            )
-        case Operation.DELETE_SNAPSHOT:
-            return DeleteSnapshotParameters(
-                snapshot_id=reader.identifier('snapshot_id')
-            )
-        case Operation.REVERT:
-            return RevertParameters(
-                snapshot_id=reader.identifier('snapshot_id')
-            )
-        case Operation.CLONE:
-            return CloneParameters(
-                source_id=reader.identifier('source_id'),
-                snapshot_id=(
-                    reader.identifier('snapshot_id')
-                    if reader.has('snapshot_id')
-                    else None
-                ),
-                size_bytes=_size(reader),
-                **_description_from(reader),
-                format=reader.optional_choice('format', Format),
-                provisioning=reader.optional_choice(
-                    'provisioning', Provisioning
-                ),
-            )
-        case Operation.IMPORT:
-            return ImportParameters(
-                url=reader.text('url'),
-                image_format=reader.text('image_format', max_length=64),
-                hash_algorithm=reader.text(
-                    'hash_algorithm', default='', max_length=64
-                ),
-                hash_value=reader.text(
-                    'hash_value', default='', max_length=255
-                ),
-                size_bytes=_size(reader),
-                **_description_from(reader),
-                format=reader.optional_choice('format', Format),
-                provisioning=reader.optional_choice(
-                    'provisioning', Provisioning
-                ),
-            )
-
-
-class _Description(TypedDict):
-    """What people say of a volume or snapshot."""
-
-    name: str
-    description: str
-    metadata: dict[str, str]
-
-
-def _description_to(
-    described: (
-        CreateParameters
-        | SnapshotParameters
-        | CloneParameters
-        | ImportParameters
-        | Volume
-        | Snapshot
-    ),
-) -> Primitive:
-    return {
-        'name': described.name,
-        'description': described.description,
-        'metadata': dict(described.metadata),
-    }
-
-
-def _description_from(reader: Reader) -> _Description:
-    return {
-        'name': reader.text('name', default='', max_length=255),
-        'description': reader.text('description', default=''),
-        'metadata': reader.strings('metadata'),
-    }
-
-
-def format_time(time: datetime.datetime) -> str:
-    """Write a time as ISO 8601 in UTC, to the microsecond.
-
-    All texts have one length, so that they sort as the times do.
-
-    :raises ValueError: the time does not say its zone.
-    """
-    if time.tzinfo is None:
-        raise ValueError(f'{time} must say its zone')
-    utc = time.astimezone(datetime.UTC).replace(tzinfo=None)
-    return utc.isoformat(timespec='microseconds') + 'Z'
-
-
-def _value(member: Format | Provisioning | Reason | None) -> str | None:
-    return None if member is None else member.value
-
-
-def _values(
-    members: Iterable[Operation | Format | Provisioning],
-) -> list[str]:
-    return sorted(member.value for member in members)
-
-
-def _size(reader: Reader) -> int:
-    return reader.integer('size_bytes', minimum=1, maximum=MAX_SIZE_BYTES)
-
-
-def _host(reader: Reader) -> str:
-    host = reader.text('host', max_length=255)
-    if not host:
-        raise MalformedMessage(reader.path('host'), 'must not be empty')
-    return host
-
-
-def _requester_to(requester: Requester) -> Primitive:
-    return {
-        'project_id': requester.project_id,
-        'user_id': requester.user_id,
-        'request_id': requester.request_id,
-    }
-
-
-def _requester_from(reader: Reader) -> Requester:
-    return Requester(
-        project_id=reader.text('project_id', default='', max_length=255),
-        user_id=reader.text('user_id', default='', max_length=255),
-        request_id=reader.text('request_id', default='', max_length=255),
-    )
-
-
 def _event_to(event: Event) -> Primitive:
     return {
         'event_id': event.event_id,
@@ -368,7 +179,7 @@ def _event_to(event: Event) -> Primitive:
         'volume_id': event.volume_id,
         'origin': event.origin.value,
         'parameters': encode_parameters(event.parameters),
-        'requested_by': _requester_to(event.requested_by),
+        'requested_by': requester_to(event.requested_by),
         'created_at': format_time(event.created_at),
     }
 
@@ -381,7 +192,7 @@ def _event_from(reader: Reader) -> Event:
         volume_id=reader.identifier('volume_id'),
         origin=reader.choice('origin', Origin),
         parameters=decode_parameters(operation, reader.child('parameters')),
-        requested_by=_requester_from(reader.child('requested_by')),
+        requested_by=requester_from(reader.child('requested_by')),
         created_at=reader.time('created_at'),
     )
 
@@ -395,14 +206,14 @@ def _transition_to(transition: Transition) -> Primitive:
         'state': transition.state.value,
         'sequence': transition.sequence,
         'occurred_at': format_time(transition.occurred_at),
-        'requested_by': _requester_to(transition.requested_by),
+        'requested_by': requester_to(transition.requested_by),
         'attempt': transition.attempt,
         'progress': transition.progress,
         'bytes_done': transition.bytes_done,
         'bytes_total': transition.bytes_total,
         # These may quote a program, and must arrive whatever it said.
-        'phase': clean_text(transition.phase, _MAX_PHASE),
-        'reason': _value(transition.reason),
+        'phase': clean_text(transition.phase, MAX_PHASE),
+        'reason': value_of(transition.reason),
         'message': clean_text(transition.message),
         'result': dict(transition.result),
     }
@@ -421,22 +232,18 @@ def _transition_from(reader: Reader) -> Transition:
         volume_id=reader.identifier('volume_id'),
         origin=reader.choice('origin', Origin),
         state=state,
-        sequence=reader.integer('sequence', minimum=1, maximum=_MAX_SEQUENCE),
+        sequence=reader.integer('sequence', minimum=1, maximum=MAX_SEQUENCE),
         occurred_at=reader.time('occurred_at'),
-        requested_by=_requester_from(reader.child('requested_by')),
-        attempt=reader.integer('attempt', minimum=0, maximum=_MAX_ATTEMPTS),
+        requested_by=requester_from(reader.child('requested_by')),
+        attempt=reader.integer('attempt', minimum=0, maximum=MAX_ATTEMPTS),
         progress=reader.optional_integer('progress', minimum=0, maximum=100),
-        bytes_done=_optional_bytes(reader, 'bytes_done'),
-        bytes_total=_optional_bytes(reader, 'bytes_total'),
-        phase=reader.text('phase', default='', max_length=_MAX_PHASE),
+        bytes_done=optional_bytes(reader, 'bytes_done'),
+        bytes_total=optional_bytes(reader, 'bytes_total'),
+        phase=reader.text('phase', default='', max_length=MAX_PHASE),
         reason=reason,
         message=reader.text('message', default=''),
         result=reader.json('result'),
     )
-
-
-def _optional_bytes(reader: Reader, name: str) -> int | None:
-    return reader.optional_integer(name, minimum=0, maximum=MAX_SIZE_BYTES)
 
 
 def _announcement_to(announcement: Announcement) -> Primitive:
@@ -456,115 +263,8 @@ def _announcement_from(reader: Reader) -> Announcement:
         operation=reader.choice('operation', Operation),
         volume_id=reader.identifier('volume_id'),
         origin=reader.choice('origin', Origin),
-        sequence=reader.integer('sequence', minimum=1, maximum=_MAX_SEQUENCE),
+        sequence=reader.integer('sequence', minimum=1, maximum=MAX_SEQUENCE),
         occurred_at=reader.time('occurred_at'),
-    )
-
-
-def _volume_to(volume: Volume) -> Primitive:
-    return {
-        'volume_id': volume.volume_id,
-        'size_bytes': volume.size_bytes,
-        'format': volume.format.value,
-        'provisioning': volume.provisioning.value,
-        'created_at': format_time(volume.created_at),
-        'updated_at': format_time(volume.updated_at),
-        **_description_to(volume),
-        'project_id': volume.project_id,
-        'user_id': volume.user_id,
-        'attached_to': list(volume.attached_to),
-    }
-
-
-def _volume_from(reader: Reader) -> Volume:
-    return Volume(
-        volume_id=reader.identifier('volume_id'),
-        size_bytes=_size(reader),
-        format=reader.choice('format', Format),
-        provisioning=reader.choice('provisioning', Provisioning),
-        created_at=reader.time('created_at'),
-        updated_at=reader.time('updated_at'),
-        **_description_from(reader),
-        project_id=reader.text('project_id', default='', max_length=255),
-        user_id=reader.text('user_id', default='', max_length=255),
-        attached_to=reader.texts('attached_to'),
-    )
-
-
-def _snapshot_to(snapshot: Snapshot) -> Primitive:
-    return {
-        'snapshot_id': snapshot.snapshot_id,
-        'volume_id': snapshot.volume_id,
-        'size_bytes': snapshot.size_bytes,
-        'format': snapshot.format.value,
-        'created_at': format_time(snapshot.created_at),
-        **_description_to(snapshot),
-        'project_id': snapshot.project_id,
-        'user_id': snapshot.user_id,
-    }
-
-
-def _snapshot_from(reader: Reader) -> Snapshot:
-    return Snapshot(
-        snapshot_id=reader.identifier('snapshot_id'),
-        volume_id=reader.identifier('volume_id'),
-        size_bytes=_size(reader),
-        format=reader.choice('format', Format),
-        created_at=reader.time('created_at'),
-        **_description_from(reader),
-        project_id=reader.text('project_id', default='', max_length=255),
-        user_id=reader.text('user_id', default='', max_length=255),
-    )
-
-
-def _capacity_to(capacity: Capacity) -> Primitive:
-    return {
-        'agent': capacity.agent,
-        'backend': capacity.backend,
-        'exporter': capacity.exporter,
-        'storage_protocol': capacity.storage_protocol,
-        'total_bytes': capacity.total_bytes,
-        'free_bytes': capacity.free_bytes,
-        'provisioned_bytes': capacity.provisioned_bytes,
-        'max_over_subscription_ratio': capacity.max_over_subscription_ratio,
-        'reserved_percentage': capacity.reserved_percentage,
-        'operations': _values(capacity.operations),
-        'formats': _values(capacity.formats),
-        'provisionings': _values(capacity.provisionings),
-        'volumes': capacity.volumes,
-        'waiting': capacity.waiting,
-        'running': capacity.running,
-        'image_urls': list(capacity.image_urls),
-    }
-
-
-def _capacity_from(reader: Reader) -> Capacity:
-    def count(name: str) -> int:
-        return reader.integer(name, minimum=0, maximum=MAX_SIZE_BYTES)
-
-    return Capacity(
-        agent=reader.text('agent', max_length=255),
-        backend=reader.text('backend', max_length=255),
-        exporter=reader.text('exporter', max_length=255),
-        storage_protocol=reader.text('storage_protocol', max_length=255),
-        total_bytes=count('total_bytes'),
-        free_bytes=count('free_bytes'),
-        provisioned_bytes=count('provisioned_bytes'),
-        max_over_subscription_ratio=reader.number(
-            'max_over_subscription_ratio', minimum=1.0, maximum=1e6
-        ),
-        reserved_percentage=reader.integer(
-            'reserved_percentage', minimum=0, maximum=100
-        ),
-        operations=reader.choices('operations', Operation),
-        formats=reader.choices('formats', Format),
-        provisionings=reader.choices('provisionings', Provisioning),
-        volumes=count('volumes'),
-        waiting=count('waiting'),
-        running=count('running'),
-        image_urls=(
-            reader.texts('image_urls') if reader.has('image_urls') else ()
-        ),
     )
 
 
@@ -581,7 +281,10 @@ _SCHEMA_OF: Mapping[
         _announcement_to,
         _announcement_from,
     ),
-    Volume: ('virtdc.volume', _volume_to, _volume_from),
-    Snapshot: ('virtdc.snapshot', _snapshot_to, _snapshot_from),
-    Capacity: ('virtdc.capacity', _capacity_to, _capacity_from),
+    Volume: ('virtdc.volume', volume_to, volume_from),
+    Snapshot: ('virtdc.snapshot', snapshot_to, snapshot_from),
+    Capacity: ('virtdc.capacity', capacity_to, capacity_from),
+    TrashedVolume: ('virtdc.trashed_volume', trashed_to, trashed_from),
+    Alarm: ('virtdc.alarm', alarm_to, alarm_from),
+    AlarmNotice: ('virtdc.alarm_notice', notice_to, notice_from),
 }

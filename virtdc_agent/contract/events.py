@@ -11,6 +11,10 @@ import dataclasses
 import datetime
 import enum
 
+from virtdc_agent.contract.alarms import AlarmNotice
+
+OWN_METADATA = 'virtdc.'
+"""Keys of metadata that begin so are the contract's own, and no user's."""
 MAX_SIZE_BYTES = 2**63 - 1
 """The largest size that file systems and databases can hold."""
 
@@ -29,6 +33,9 @@ class Operation(enum.StrEnum):
     REVERT = 'revert'
     CLONE = 'clone'
     IMPORT = 'import'
+    # Since 1.2.
+    EDIT = 'edit'
+    RESTORE = 'restore'
 
 
 class Origin(enum.StrEnum):
@@ -109,7 +116,13 @@ class CreateParameters:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteParameters:
-    """A volume to remove. One that is already gone counts as removed."""
+    """A volume to remove. One that is already gone counts as removed.
+
+    :param force: also one that hosts use, of which they are not asked. Only
+        for the data centre's own operators. Since 1.2.
+    """
+
+    force: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +228,26 @@ class ImportParameters:
     provisioning: Provisioning | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EditParameters:
+    """What people say of a volume is to be this; ``None``: as it is.
+
+    None of it is longer than Cinder takes: 255 characters. Since 1.2.
+
+    :param metadata: replaces the whole set; but keys that begin with
+        ``OWN_METADATA`` stay as they are unless they are named.
+    """
+
+    name: str | None = None
+    description: str | None = None
+    metadata: Mapping[str, str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreParameters:
+    """A volume that lies in the trash is to be as it was. Since 1.2."""
+
+
 Parameters = (
     CreateParameters
     | DeleteParameters
@@ -226,6 +259,8 @@ Parameters = (
     | RevertParameters
     | CloneParameters
     | ImportParameters
+    | EditParameters
+    | RestoreParameters
 )
 
 PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
@@ -239,6 +274,8 @@ PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
     Operation.REVERT: RevertParameters,
     Operation.CLONE: CloneParameters,
     Operation.IMPORT: ImportParameters,
+    Operation.EDIT: EditParameters,
+    Operation.RESTORE: RestoreParameters,
 }
 
 
@@ -328,7 +365,7 @@ class Announcement:
     occurred_at: datetime.datetime
 
 
-Notification = Transition | Announcement
+Notification = Transition | Announcement | AlarmNotice
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +373,11 @@ class Volume:
     """A volume as the data centre knows it.
 
     :param attached_to: names of the hosts that use it now, sorted.
+    :param origin: which side made it. Since 1.2.
+    :param changed_by: which side asked for the last change of its size,
+        name, description or metadata. Since 1.2.
+    :param changed_at_sequence: where in the journal's history that change
+        ended; 0: before 1.2. Of two changes the higher is the later.
     """
 
     volume_id: str
@@ -350,6 +392,28 @@ class Volume:
     project_id: str = ''
     user_id: str = ''
     attached_to: tuple[str, ...] = ()
+    origin: Origin = Origin.CLOUD
+    changed_by: Origin = Origin.CLOUD
+    changed_at_sequence: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TrashedVolume:
+    """A volume that was deleted, and can still be restored. Since 1.2.
+
+    :param volume: as it was.
+    :param until: when it is removed for good.
+    :param event_id: of the event that deleted it.
+    :param deleted_by: who asked for that.
+    :param origin: on which side.
+    """
+
+    volume: Volume
+    deleted_at: datetime.datetime
+    until: datetime.datetime
+    event_id: str
+    deleted_by: Requester
+    origin: Origin
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,7 +176,20 @@ class Reader:
                 self.path(name), 'must be a time between years 1 and 9999'
             ) from None
 
-    def strings(self, name: str) -> dict[str, str]:
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """Return a boolean; absent counts as the default."""
+        if not self.has(name):
+            return default
+        value = self._get(name)
+        if not isinstance(value, bool):
+            raise MalformedMessage(
+                self.path(name), f'must be a boolean, not {_kind(value)}'
+            )
+        return value
+
+    def strings(
+        self, name: str, *, max_length: int = MAX_TEXT
+    ) -> dict[str, str]:
         """Return an object of strings; absent counts as empty."""
         if not self.has(name):
             return {}
@@ -187,7 +200,7 @@ class Reader:
             )
         return {
             check_text(key, f'{self.path(name)} (a key)', 255): reader.text(
-                key
+                key, max_length=max_length
             )
             for key in reader._data
         }

@@ -10,13 +10,32 @@ get_changes    ``after``, ``limit``         ``items``: transitions in order,
                                             ``oldest``, ``last``
 cancel         ``event_id``                 ``item``: a transition
 get_volumes    ``marker``, ``limit``        ``items``: volumes, ``next``
+get_volume     ``volume_id``                ``item``: a volume
+get_trash      ``marker``, ``limit``        ``items``: trashed volumes, by
+                                            volume id, ``next``
+get_alarms     ``marker``, ``limit``        ``items``: raised alarms,
+                                            ``next``, ``revision``: the
+                                            latest of the journal's alarms
+raise_alarm    ``kind``, ``subject``,       ``item``: the alarm; ``change``:
+               ``severity``, ``message``,   an alarm change, or null if it
+               ``details``                  was raised with the same content
+acknowledge_   ``kind``, ``subject``,       ``item``: the alarm
+alarm          ``by``, ``comment``
+clear_alarm    ``kind``, ``subject``        ``cleared``: whether it was
+                                            raised
 get_capacity   none                         ``item``: a capacity
 get_connection ``volume_id``, ``host``      ``connection``: as Cinder's
                                             ``initialize_connection`` returns
 ============== ============================ ===============================
 
+<<<<<<< HEAD
 Where the two sides share a key, a call has also a ``signature`` among its
 arguments, and an answer one among its fields: see ``contract.signing``.
+=======
+The calls on alarms and the trash, and ``get_volume``, are since 1.2: an agent
+that does not declare the operation ``edit`` does not have them. A marker
+is what ``next`` said, or nothing at first; ``next`` is null at the end.
+>>>>>>> f523f0a (Contract 1.2: edits, restores, alarms, the trash, and who changed a volume last)
 
 A refusal is an answer too, never an exception over the bus: ``error`` with
 ``code``, ``message`` and, for a malformed message, ``field``.

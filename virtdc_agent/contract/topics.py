@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from virtdc_agent.contract.alarms import AlarmNotice
 from virtdc_agent.contract import events
 
 EXCHANGE = 'virtdc'
@@ -27,4 +28,6 @@ def event_type(notification: events.Notification) -> str:
     """Return the ``event_type`` under which a notification travels."""
     if isinstance(notification, events.Announcement):
         return EVENT_GENERATED
+    if isinstance(notification, AlarmNotice):
+        return f'virtdc.alarm.{notification.change}'
     return f'virtdc.volume.{notification.operation}.{notification.state}'

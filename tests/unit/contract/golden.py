@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
+from virtdc_agent.contract import alarms
 from virtdc_agent.contract.codec import Message
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Format
@@ -287,9 +288,109 @@ V1_1: dict[str, Message] = {
     ),
     'capacity': dataclasses.replace(
         V1_0['capacity'],
-        operations=frozenset(Operation),
+        operations=frozenset(
+            {
+                *V1_0['capacity'].operations,
+                *(Operation.SNAPSHOT, Operation.DELETE_SNAPSHOT),
+                *(Operation.REVERT, Operation.CLONE, Operation.IMPORT),
+            }
+        ),
         image_urls=('file:///srv/images/',),
     ),
 }
 
-VALUES: dict[str, dict[str, Message]] = {'1.0': V1_0, '1.1': V1_1}
+TRASHED = events.Volume(
+    volume_id=VOLUME_ID,
+    size_bytes=10 * GIB,
+    format=Format.QCOW2,
+    provisioning=Provisioning.THICK,
+    created_at=at(2),
+    updated_at=at(30),
+    name='Datenbank für Zoë 数据',
+    project_id=REQUESTER.project_id,
+    user_id=REQUESTER.user_id,
+    origin=Origin.PLATFORM,
+    changed_by=Origin.PLATFORM,
+    changed_at_sequence=2**63 - 1,
+)
+
+V1_2: dict[str, Message] = {
+    **V1_1,
+    'event-delete-forced': event(
+        events.DeleteParameters(force=True), Origin.PLATFORM
+    ),
+    'event-edit': event(
+        events.EditParameters(
+            name='Zoë 数据',
+            description='Two lines,\nand a\ttab.',
+            metadata={'tier': 'gold', 'empty': ''},
+        ),
+        Origin.PLATFORM,
+    ),
+    'event-edit-plain': event(events.EditParameters()),
+    'event-edit-empty': event(
+        events.EditParameters(name='', description='', metadata={})
+    ),
+    'event-restore': event(events.RestoreParameters(), Origin.PLATFORM),
+    'volume': dataclasses.replace(
+        V1_1['volume'],
+        origin=Origin.PLATFORM,
+        changed_by=Origin.PLATFORM,
+        changed_at_sequence=2**63 - 1,
+    ),
+    'trashed-volume': events.TrashedVolume(
+        volume=TRASHED,
+        deleted_at=at(31),
+        until=at(59),
+        event_id=EVENT_ID,
+        deleted_by=REQUESTER,
+        origin=Origin.PLATFORM,
+    ),
+    'alarm': alarms.Alarm(
+        kind='volume-deleted',
+        subject=VOLUME_ID,
+        severity=alarms.Severity.CRITICAL,
+        message='Volume Zoë was deleted by alice in the data centre.',
+        raised_at=at(31),
+        updated_at=at(33),
+        count=2,
+        acknowledged_by='bob',
+        acknowledged_at=at(33),
+        comment='Restoring it from the trash.',
+        details={
+            'event_id': EVENT_ID,
+            'requested_by': {'user_id': 'alice'},
+            'size_bytes': 10 * GIB,
+            'attached_to': ['compute-1'],
+            'trash_until': None,
+        },
+        revision=17,
+    ),
+    'alarm-plain': alarms.Alarm(
+        kind='pool-vanished',
+        subject='storage',
+        severity=alarms.Severity.WARNING,
+        message='',
+        raised_at=at(31),
+        updated_at=at(31),
+    ),
+    **{
+        f'alarm-{change}': alarms.AlarmNotice(
+            kind='volume-deleted',
+            subject=VOLUME_ID,
+            change=change,
+            revision=18,
+            occurred_at=at(34),
+        )
+        for change in alarms.AlarmChange
+    },
+    'capacity': dataclasses.replace(
+        V1_1['capacity'], operations=frozenset(Operation)
+    ),
+}
+
+VALUES: dict[str, dict[str, Message]] = {
+    '1.0': V1_0,
+    '1.1': V1_1,
+    '1.2': V1_2,
+}

@@ -6,6 +6,7 @@ import datetime
 
 from hypothesis import strategies as st
 
+from virtdc_agent.contract import alarms
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
@@ -70,7 +71,15 @@ _parameters = {
         format=st.none() | st.sampled_from(Format),
         provisioning=st.none() | st.sampled_from(Provisioning),
     ),
-    Operation.DELETE: st.builds(events.DeleteParameters),
+    Operation.DELETE: st.builds(events.DeleteParameters, force=st.booleans()),
+    Operation.EDIT: st.builds(
+        events.EditParameters,
+        name=st.none() | names,
+        description=st.none() | names,
+        metadata=st.none()
+        | st.dictionaries(texts().filter(bool), texts(), max_size=8),
+    ),
+    Operation.RESTORE: st.builds(events.RestoreParameters),
     Operation.EXTEND: st.builds(events.ExtendParameters, size_bytes=sizes),
     Operation.CONNECT: st.builds(
         events.ConnectParameters,
@@ -157,6 +166,26 @@ def _transitions_in(state: State) -> st.SearchStrategy[events.Transition]:
     )
 
 
+kinds = st.from_regex(r'[a-z][a-z0-9]{0,20}(-[a-z0-9]{1,20})?', fullmatch=True)
+volumes = st.builds(
+    events.Volume,
+    volume_id=identifiers,
+    size_bytes=sizes,
+    format=st.sampled_from(Format),
+    provisioning=st.sampled_from(Provisioning),
+    created_at=times,
+    updated_at=times,
+    name=names,
+    description=texts(500),
+    metadata=metadata,
+    project_id=names,
+    user_id=names,
+    origin=st.sampled_from(Origin),
+    changed_by=st.sampled_from(Origin),
+    changed_at_sequence=counts,
+    attached_to=st.lists(texts(), max_size=8).map(tuple),
+)
+
 messages = st.one_of(
     st.sampled_from(Operation).flatmap(_events_of),
     st.sampled_from(State).flatmap(_transitions_in),
@@ -169,20 +198,38 @@ messages = st.one_of(
         sequence=sequences,
         occurred_at=times,
     ),
+    volumes,
     st.builds(
-        events.Volume,
-        volume_id=identifiers,
-        size_bytes=sizes,
-        format=st.sampled_from(Format),
-        provisioning=st.sampled_from(Provisioning),
-        created_at=times,
+        events.TrashedVolume,
+        volume=volumes,
+        deleted_at=times,
+        until=times,
+        event_id=identifiers,
+        deleted_by=requesters,
+        origin=st.sampled_from(Origin),
+    ),
+    st.builds(
+        alarms.Alarm,
+        kind=kinds,
+        subject=identifiers,
+        severity=st.sampled_from(alarms.Severity),
+        message=texts(500),
+        raised_at=times,
         updated_at=times,
-        name=names,
-        description=texts(500),
-        metadata=metadata,
-        project_id=names,
-        user_id=names,
-        attached_to=st.lists(texts(), max_size=8).map(tuple),
+        count=st.integers(1, 2**31 - 1),
+        acknowledged_by=names,
+        acknowledged_at=st.none() | times,
+        comment=texts(500),
+        details=objects,
+        revision=counts,
+    ),
+    st.builds(
+        alarms.AlarmNotice,
+        kind=kinds,
+        subject=identifiers,
+        change=st.sampled_from(alarms.AlarmChange),
+        revision=counts,
+        occurred_at=times,
     ),
     st.builds(
         events.Snapshot,

@@ -138,11 +138,19 @@ DESCRIPTION = {
 }
 
 
-def with_more_operations(table: Table) -> Table:
+def with_operations(operations: str, table: Table) -> Table:
     """Return a table of a version that knows more operations."""
     return {
         schema: {
-            name: kind.replace(OPERATIONS, MORE)
+            name: (
+                kind.replace(kind.partition(',')[0], operations)
+                if name == 'operation'
+                else kind.replace(
+                    kind.partition(',')[0], f'set of {operations}'
+                )
+                if name == 'operations'
+                else kind
+            )
             for name, kind in fields.items()
         }
         for schema, fields in table.items()
@@ -157,7 +165,8 @@ def with_parameters(**parameters: str) -> dict[str, str]:
     }
 
 
-FINGERPRINTS['1.1'] = with_more_operations(
+FINGERPRINTS['1.1'] = with_operations(
+    MORE,
     {
         **FINGERPRINTS['1.0'],
         'virtdc.event snapshot': with_parameters(
@@ -199,10 +208,70 @@ FINGERPRINTS['1.1'] = with_more_operations(
             'project_id': 'text',
             'user_id': 'text',
         },
-    }
+    },
+)
+
+MORE_1_2 = f'{MORE}|edit|restore'
+SEVERITIES = 'critical|major|minor|warning'
+CHANGES = 'raised|changed|acknowledged|cleared'
+
+
+VOLUME_1_2 = {
+    **FINGERPRINTS['1.1']['virtdc.volume'],
+    'origin': ORIGINS,
+    'changed_by': ORIGINS,
+    'changed_at_sequence': 'integer',
+}
+FINGERPRINTS['1.2'] = with_operations(
+    MORE_1_2,
+    {
+        **FINGERPRINTS['1.1'],
+        'virtdc.event delete': with_parameters(force='boolean'),
+        'virtdc.event edit': with_parameters(
+            name='text or null',
+            description='text or null',
+            metadata='object of text or null',
+        ),
+        'virtdc.event restore': EVENT,
+        'virtdc.volume': VOLUME_1_2,
+        'virtdc.trashed_volume': {
+            'volume': 'object, required',
+            **{f'volume.{name}': kind for name, kind in VOLUME_1_2.items()},
+            'deleted_at': 'time, required',
+            'until': 'time, required',
+            'event_id': 'text, required',
+            'deleted_by': 'object, required',
+            'deleted_by.project_id': 'text',
+            'deleted_by.user_id': 'text',
+            'deleted_by.request_id': 'text',
+            'origin': f'{ORIGINS}, required',
+        },
+        'virtdc.alarm': {
+            'kind': 'text, required',
+            'subject': 'text, required',
+            'severity': f'{SEVERITIES}, required',
+            'message': 'text, required',
+            'raised_at': 'time, required',
+            'updated_at': 'time, required',
+            'count': 'integer, required',
+            'acknowledged_by': 'text',
+            'acknowledged_at': 'time or null',
+            'comment': 'text',
+            'details': 'object of anything',
+            'revision': 'integer, required',
+        },
+        'virtdc.alarm_notice': {
+            'kind': 'text, required',
+            'subject': 'text, required',
+            'change': f'{CHANGES}, required',
+            'revision': 'integer, required',
+            'occurred_at': 'time, required',
+        },
+    },
 )
 
 KINDS = {
+    'bool': 'boolean',
     'str': 'text',
     'int': 'integer',
     'float': 'number',
@@ -216,13 +285,15 @@ KINDS = {
 def kind_of(hint: object) -> str:
     """Name a field's kind from its annotation."""
     parts = typing.get_args(hint)
+    if hint == events.Parameters:
+        return 'object'
     if type(None) in parts:
         return kind_of(parts[0]) + ' or null'
     if typing.get_origin(hint) is frozenset:
         return 'set of ' + kind_of(parts[0])
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return '|'.join(member.value for member in hint)
-    if dataclasses.is_dataclass(hint) or hint == events.Parameters:
+    if dataclasses.is_dataclass(hint):
         return 'object'
     name = hint.__name__ if type(hint) is type else str(hint)
     return KINDS[name.removeprefix('collections.abc.')]

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from tests.unit.contract import golden
 from tests.unit.contract import strategies
+from virtdc_agent.contract import alarms
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.errors import ContractError
 from virtdc_agent.contract import events
 from virtdc_agent.contract import fields
+from virtdc_agent.contract import pieces
 from virtdc_agent.contract import rpc
 from virtdc_agent.contract import topics
 
@@ -26,7 +28,11 @@ KINDS = (
     events.Transition,
     events.Announcement,
     events.Volume,
+    events.Snapshot,
     events.Capacity,
+    events.TrashedVolume,
+    alarms.Alarm,
+    alarms.AlarmNotice,
 )
 MAX_ERROR = 600
 """An error never grows with what it complains of."""
@@ -100,7 +106,7 @@ class TestRoundTrip(unittest.TestCase):
             time.replace(tzinfo=datetime.UTC) for time in (one, other)
         )
         self.assertEqual(
-            one < other, codec.format_time(one) < codec.format_time(other)
+            one < other, pieces.format_time(one) < codec.format_time(other)
         )
 
     @hypothesis.given(
@@ -116,7 +122,7 @@ class TestRoundTrip(unittest.TestCase):
     def test_a_time_of_any_zone_is_the_same_instant(
         self, time: datetime.datetime
     ) -> None:
-        for text in (codec.format_time(time), time.isoformat()):
+        for text in (pieces.format_time(time), time.isoformat()):
             reader = fields.Reader({'at': text}, '')
             self.assertEqual(time, reader.time('at'))
 
@@ -223,5 +229,7 @@ class TestNames(unittest.TestCase):
             ('transition-waiting', 'virtdc.volume.create.waiting'),
             ('transition-success', 'virtdc.volume.create.success'),
             ('transition-failed-lost', 'virtdc.volume.create.failed'),
+            ('alarm-raised', 'virtdc.alarm.raised'),
+            ('alarm-cleared', 'virtdc.alarm.cleared'),
         ):
             self.assertEqual(expected, topics.event_type(values[name]))

@@ -13,6 +13,7 @@ from virtdc_agent.contract.errors import ContractError
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract.errors import UnsupportedVersion
 from virtdc_agent.contract import events
+from virtdc_agent.contract import pieces
 from virtdc_agent.contract import rpc
 
 MISSING = object()
@@ -92,7 +93,22 @@ CASES: dict[str, dict[str, list[object]]] = {
         'parameters.format': optional(CHOICE),
         'parameters.provisioning': optional(CHOICE),
     },
-    'event-delete': OF_EVERY_EVENT,
+    'event-delete': {
+        **OF_EVERY_EVENT,
+        'parameters.force': [1, 0, 'true', 1.5, [], {}],
+    },
+    'event-edit': {
+        **OF_EVERY_EVENT,
+        'parameters.name': optional(NAME),
+        'parameters.description': optional(NAME),
+        'parameters.metadata': [
+            *optional(OBJECT),
+            {str(number): '' for number in range(257)},
+            {'': 'no key'},
+        ],
+        'parameters.metadata.tier': [*NOT_TEXT, *CONTROLS, 'a' * 256],
+    },
+    'event-restore': OF_EVERY_EVENT,
     'event-extend': {**OF_EVERY_EVENT, 'parameters.size_bytes': SIZE},
     'event-connect': {
         **OF_EVERY_EVENT,
@@ -138,6 +154,39 @@ CASES: dict[str, dict[str, list[object]]] = {
         'user_id': optional(NAME),
         'attached_to': TEXTS,
         'attached_to.1': [*NOT_TEXT, *CONTROLS, 'a' * 4097],
+        'origin': optional(CHOICE),
+        'changed_by': optional(CHOICE),
+        'changed_at_sequence': optional(COUNT),
+    },
+    'trashed-volume': {
+        'volume': OBJECT,
+        'volume.size_bytes': SIZE,
+        'deleted_at': TIME,
+        'until': TIME,
+        'event_id': IDENTIFIER,
+        'deleted_by': OBJECT,
+        'origin': CHOICE,
+    },
+    'alarm': {
+        'kind': [*NAME, '', 'Volume', 'a--b', 'a b', '-a', 'a' * 65],
+        'subject': IDENTIFIER,
+        'severity': CHOICE,
+        'message': [MISSING, None, *TEXT],
+        'raised_at': TIME,
+        'updated_at': TIME,
+        'count': [MISSING, *NOT_INTEGERS, -1, 0, 2**31],
+        'acknowledged_by': optional(NAME),
+        'acknowledged_at': optional(TIME),
+        'comment': [*optional(NAME)[:-1], 'a' * 1025],
+        'details': [*optional(OBJECT), {'a': NAN}],
+        'revision': COUNT,
+    },
+    'alarm-raised': {
+        'kind': [*NAME, '', 'Volume'],
+        'subject': IDENTIFIER,
+        'change': CHOICE,
+        'revision': COUNT,
+        'occurred_at': TIME,
     },
     'capacity': {
         'agent': NAME,
@@ -465,4 +514,4 @@ class TestWriting(unittest.TestCase):
 
     def test_a_time_without_zone_is_not_guessed(self) -> None:
         with self.assertRaisesRegex(ValueError, 'zone'):
-            codec.format_time(golden.at(1).replace(tzinfo=None))
+            pieces.format_time(golden.at(1).replace(tzinfo=None))

@@ -8,6 +8,7 @@ from pathlib import Path
 import unittest
 
 from tests.unit.contract import golden
+from virtdc_agent.contract import alarms
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
 
@@ -50,7 +51,7 @@ class TestSamples(unittest.TestCase):
     def test_notifications_are_told_apart(self) -> None:
         for version, name, envelope in samples():
             value = golden.VALUES[version][name]
-            if isinstance(value, events.Transition | events.Announcement):
+            if isinstance(value, events.Notification):
                 with self.subTest(version=version, name=name):
                     self.assertEqual(
                         value, codec.decode_notification(envelope)
@@ -66,6 +67,9 @@ class TestSamples(unittest.TestCase):
                 events.Volume,
                 events.Snapshot,
                 events.Capacity,
+                events.TrashedVolume,
+                alarms.Alarm,
+                alarms.AlarmNotice,
             },
             {type(value) for value in values},
         )
