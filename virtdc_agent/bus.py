@@ -12,11 +12,8 @@ from oslo_messaging.rpc import dispatcher
 
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
-<<<<<<< HEAD
-from virtdc_agent.contract import sealing
-=======
 from virtdc_agent.contract import pieces
->>>>>>> f523f0a (Contract 1.2: edits, restores, alarms, the trash, and who changed a volume last)
+from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
 from virtdc_agent.endpoint import AgentEndpoint
 from virtdc_agent import exceptions
@@ -60,15 +57,10 @@ class BusPublisher(interfaces.Publisher):
             'publisher_id': self._publisher_id,
             'event_type': topics.event_type(notification),
             'priority': topics.NOTIFICATION_PRIORITY.upper(),
-<<<<<<< HEAD
             'payload': self._seal.put_on_notification(
                 self._topic, codec.encode(notification)
             ),
-            'timestamp': codec.format_time(self._clock.now()),
-=======
-            'payload': codec.encode(notification),
             'timestamp': pieces.format_time(self._clock.now()),
->>>>>>> f523f0a (Contract 1.2: edits, restores, alarms, the trash, and who changed a volume last)
         }
         try:
             self._transport._send_notification(

@@ -28,14 +28,12 @@ get_connection ``volume_id``, ``host``      ``connection``: as Cinder's
                                             ``initialize_connection`` returns
 ============== ============================ ===============================
 
-<<<<<<< HEAD
-Where the two sides share a key, a call has also a ``signature`` among its
-arguments, and an answer one among its fields: see ``contract.signing``.
-=======
 The calls on alarms and the trash, and ``get_volume``, are since 1.2: an agent
 that does not declare the operation ``edit`` does not have them. A marker
 is what ``next`` said, or nothing at first; ``next`` is null at the end.
->>>>>>> f523f0a (Contract 1.2: edits, restores, alarms, the trash, and who changed a volume last)
+
+Where the two sides share a key, a call has also a ``signature`` among its
+arguments, and an answer one among its fields: see ``contract.signing``.
 
 A refusal is an answer too, never an exception over the bus: ``error`` with
 ``code``, ``message`` and, for a malformed message, ``field``.
