@@ -548,6 +548,26 @@ class Backend(abc.ABC):
         """
         raise NotImplementedError
 
+    def snapshot_group(
+        self, snapshots: Mapping[str, str], context: OperationContext
+    ) -> Sequence[model.SnapshotFacts]:
+        """Keep several volumes as they are at one instant, all or none.
+
+        Nobody writes to them meanwhile. What is kept are snapshots like any
+        others. When it raises, none is left, also none that an earlier
+        attempt has made. Killed while it makes them visible it may leave
+        some, which the next attempt completes; a storage that can make all
+        visible in one step does.
+
+        :param snapshots: by the volume's id the id of its snapshot; no id is
+            there twice.
+        :returns: one for each, in order of the volumes' ids.
+        :raises EventRejected: there is no such volume, or something else has
+            a snapshot's name.
+        :raises BackendUnavailable: there is no room.
+        """
+        raise NotImplementedError
+
     def delete_snapshot(
         self,
         volume_id: str,

@@ -36,9 +36,11 @@ class Claim:
     :param volume: the volume as it was when claimed; nothing else changes it
         while the claim holds. ``None``: there is no such volume.
     :param source: likewise, the volume that the event copies, if it does.
+    :param members: likewise, those of the event's ``volume_ids`` that there
+        are, in order of their ids.
     :param snapshots: likewise, the snapshots of the source if the event
-        copies one, else of the volume; told only to events that snapshots
-        matter to.
+        copies one, else of the volume, or of all members; told only to
+        events that snapshots matter to.
     :param losses: how many agents have died while they executed it. An
         event with any is a suspect, and executed alone.
     """
@@ -48,6 +50,7 @@ class Claim:
     fence: int
     volume: Volume | None = None
     source: Volume | None = None
+    members: tuple[Volume, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
     lane: Lane = Lane.QUICK
     losses: int = 0
@@ -126,8 +129,17 @@ class RemoveSnapshot:
     snapshot_id: str
 
 
-VolumeChange = PutVolume | RemoveVolume | PutSnapshot | RemoveSnapshot
-"""What an operation has made of its volume, or of a snapshot of it."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PutSnapshots:
+    """All these snapshots exist now, as this says; or none does."""
+
+    snapshots: tuple[Snapshot, ...]
+
+
+VolumeChange = (
+    PutVolume | RemoveVolume | PutSnapshot | PutSnapshots | RemoveSnapshot
+)
+"""What an operation has made of its volume, or of snapshots."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ def lane_of(event: events.Event, volume: events.Volume | None) -> Lane:
             return Lane.COPY
         case (
             events.SnapshotParameters()
+            | events.SnapshotGroupParameters()
             | events.RevertParameters()
             | events.CloneParameters()
             | events.ImportParameters()

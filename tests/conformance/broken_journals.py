@@ -619,3 +619,59 @@ class HidesTheSource(MemoryJournal):
             dataclasses.replace(one, source=None)
             for one in super().claim(lane, limit)
         ]
+
+
+class KeepsOneOfTheGroup(MemoryJournal):
+    """Has room for one change in a settlement."""
+
+    def settle(self, claim, outcome):
+        if isinstance(outcome.change, model.PutSnapshots):
+            first = outcome.change.snapshots[0]
+            outcome = dataclasses.replace(
+                outcome, change=model.PutSnapshot(snapshot=first)
+            )
+        return super().settle(claim, outcome)
+
+
+class HidesMembers(MemoryJournal):
+    """Tells a group only of the volume in whose name it goes."""
+
+    def claim(self, lane, limit):
+        return [
+            dataclasses.replace(one, members=one.members[:1])
+            for one in super().claim(lane, limit)
+        ]
+
+
+class TellsOneOfTheGroup(MemoryJournal):
+    """Tells a group as an event of one volume."""
+
+    def get_changes(self, after, limit):
+        changes = super().get_changes(after, limit)
+        return dataclasses.replace(
+            changes,
+            transitions=[
+                dataclasses.replace(one, volume_ids=())
+                for one in changes.transitions
+            ],
+        )
+
+
+class OpensTheGroup(MemoryJournal):
+    """Lets others in as soon as a group has begun."""
+
+    def claim(self, lane, limit):
+        taken = super().claim(lane, limit)
+        held = [one.event.volume_ids for one in taken if one.event.volume_ids]
+        if held:
+            self._writer.run(
+                Do(
+                    lambda tx: tx.connection.execute(
+                        EVENTS.update()
+                        .where(EVENTS.c.volume_id.in_(held[0]))
+                        .where(EVENTS.c.state == 'waiting')
+                        .values(blockers=0)
+                    )
+                )
+            )
+        return taken

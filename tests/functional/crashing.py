@@ -63,6 +63,11 @@ EVENTS = (
     copying(
         'v', events.DeleteSnapshotParameters(snapshot_id='s'), event_id='e9'
     ),
+    copying(
+        'v',
+        events.SnapshotGroupParameters(snapshots={'v': 'gv', 'x': 'gx'}),
+        event_id='e10',
+    ),
 )
 JOURNAL_STEPS = (
     *('join', 'append', 'claim', 'claim_suspect', 'settle'),

@@ -19,7 +19,7 @@ from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal.sql import SqlJournal
 
 GIB = 1024**3
-IDS = tuple(f'e{number}' for number in range(1, 10))
+IDS = tuple(f'e{number}' for number in range(1, 11))
 AT_ONCE = 2
 
 
@@ -118,6 +118,8 @@ class TestCrashWalk(unittest.TestCase):
                 'volume-v': 3 * GIB,
                 'volume-w': GIB,
                 'volume-x': 4 * GIB,
+                'snapshot-gv': 3 * GIB,
+                'snapshot-gx': 4 * GIB,
             },
             files,
         )

@@ -51,35 +51,88 @@ class Copies:
 
         It remembers how its volume was provisioned, for clones of it.
         """
-        place = layout.snapshot(snapshot_id)
-        turn = Turn(folder.fences, volume_id, context, also=place.label)
-        with turn.held():
-            _revoke(folder, volume_id, context)
-            present = publishing.adopt(
-                folder, place, context, snapshot_of=volume_id
-            )
-        if present is not None:
+        if self.adopt_snapshot(folder, volume_id, snapshot_id, context):
             facts = self.find_snapshot(folder, snapshot_id)
             if facts is None:
                 raise exceptions.OperationCancelled('it was deleted since')
             return facts
-        with self._opened(folder, volume_id, None) as source:
-            draft = publishing.Draft(
-                place=place,
-                scratch=_scratch(volume_id, context),
-                format=source.label.format,
-                provisioning=source.label.provisioning,
-                snapshot_of=volume_id,
+        with self.prepared_snapshot(
+            folder, volume_id, snapshot_id, context
+        ) as prepared:
+            publishing.publish_all(folder, [prepared], context)
+            return _facts(
+                snapshot_id, prepared.size_bytes, prepared.label.format
             )
 
-            def fill(descriptor: int) -> None:
-                self._copy(
-                    *(folder, source, descriptor, source.size_bytes),
-                    *(Provisioning.THIN, draft.scratch, context),
+    def adopt_snapshot(
+        self,
+        folder: OpenFolder,
+        volume_id: str,
+        snapshot_id: str,
+        context: interfaces.OperationContext,
+    ) -> bool:
+        """Say whether an earlier attempt of this event has made a snapshot.
+
+        Earlier attempts can make none of this volume any more.
+
+        :raises EventRejected: something else has the name.
+        """
+        place = layout.snapshot(snapshot_id)
+        with Turn(folder.fences, volume_id, context, also=place.label).held():
+            _revoke(folder, volume_id, context)
+            present = publishing.adopt(
+                folder, place, context, snapshot_of=volume_id
+            )
+        return present is not None
+
+    @contextlib.contextmanager
+    def prepared_snapshot(
+        self,
+        folder: OpenFolder,
+        volume_id: str,
+        snapshot_id: str,
+        context: interfaces.OperationContext,
+    ) -> Iterator[publishing.Prepared]:
+        """Have a snapshot that lacks only its name, while the body runs."""
+        place = layout.snapshot(snapshot_id)
+        with contextlib.ExitStack() as stack:
+            with self._opened(folder, volume_id, None) as source:
+                draft = publishing.Draft(
+                    place=place,
+                    scratch=_scratch(volume_id, context),
+                    format=source.label.format,
+                    provisioning=source.label.provisioning,
+                    snapshot_of=volume_id,
                 )
 
-            publishing.make(folder, turn, draft, fill, context)
-        return _facts(snapshot_id, source.size_bytes, draft.format)
+                def fill(descriptor: int) -> None:
+                    self._copy(
+                        *(folder, source, descriptor, source.size_bytes),
+                        *(Provisioning.THIN, draft.scratch, context),
+                    )
+
+                prepared = stack.enter_context(
+                    publishing.prepared(
+                        folder,
+                        Turn(
+                            *(folder.fences, volume_id, context),
+                            also=place.label,
+                        ),
+                        draft,
+                        fill,
+                        context,
+                        size_bytes=source.size_bytes,
+                    )
+                )
+            yield prepared
+
+    def size_of(self, folder: OpenFolder, volume_id: str) -> int:
+        """Return the size of a volume.
+
+        :raises EventRejected: there is none.
+        """
+        with self._opened(folder, volume_id, None) as volume:
+            return volume.size_bytes
 
     def delete_snapshot(
         self,

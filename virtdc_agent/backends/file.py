@@ -15,6 +15,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import os
@@ -26,6 +27,7 @@ from virtdc_agent.backends.copies import Copies
 from virtdc_agent.backends import finding
 from virtdc_agent.backends.folder import Folder
 from virtdc_agent.backends.folder import OpenFolder
+from virtdc_agent.backends import groups
 from virtdc_agent.backends.importing import Importer
 from virtdc_agent.backends.label import Label
 from virtdc_agent.backends import layout
@@ -66,6 +68,7 @@ class FileBackend(interfaces.Backend):
             *(Operation.CREATE, Operation.DELETE, Operation.EXTEND),
             *(Operation.SNAPSHOT, Operation.DELETE_SNAPSHOT),
             *(Operation.REVERT, Operation.CLONE, Operation.IMPORT),
+            Operation.SNAPSHOT_GROUP,
         }
     )
 
@@ -316,6 +319,19 @@ class FileBackend(interfaces.Backend):
         with self._opened(f'Snapshot {snapshot_id}') as folder:
             return self._copies.snapshot(
                 folder, volume_id, snapshot_id, context
+            )
+
+    def snapshot_group(
+        self,
+        snapshots: Mapping[str, str],
+        context: interfaces.OperationContext,
+    ) -> Sequence[model.SnapshotFacts]:
+        """See the interface."""
+        for volume_id, snapshot_id in snapshots.items():
+            _check_names(volume_id, snapshot_id, context)
+        with self._opened('Snapshots of a group') as folder:
+            return groups.snapshot_group(
+                folder, self._copies, snapshots, context
             )
 
     def delete_snapshot(

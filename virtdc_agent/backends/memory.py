@@ -16,7 +16,7 @@ from oslo_config import cfg
 
 from virtdc_agent.backends.faults import Step
 from virtdc_agent.backends import layout
-from virtdc_agent.backends.memory_copies import MemoryCopies
+from virtdc_agent.backends.memory_groups import MemoryGroups
 from virtdc_agent.backends.memory_steps import facts_of
 from virtdc_agent.backends.memory_storage import MemoryVolume
 from virtdc_agent.contract.events import CreateParameters
@@ -28,7 +28,7 @@ from virtdc_agent import interfaces
 from virtdc_agent import model
 
 
-class MemoryBackend(MemoryCopies, interfaces.Backend):
+class MemoryBackend(MemoryGroups, interfaces.Backend):
     """See the interface for the promises.
 
     ``faults`` takes orders to hold, fail or crash. ``calls`` has every
@@ -43,6 +43,7 @@ class MemoryBackend(MemoryCopies, interfaces.Backend):
             *(Operation.CREATE, Operation.DELETE, Operation.EXTEND),
             *(Operation.SNAPSHOT, Operation.DELETE_SNAPSHOT),
             *(Operation.REVERT, Operation.CLONE, Operation.IMPORT),
+            Operation.SNAPSHOT_GROUP,
         }
     )
     formats = frozenset({Format.RAW})

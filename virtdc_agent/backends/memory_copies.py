@@ -42,8 +42,8 @@ class MemoryCopies(MemorySteps):
                     context.event_id,
                     volume_id,
                 ):
-                    raise _snapshot_taken(snapshot_id)
-                return _snapshot_facts(snapshot_id, present)
+                    raise snapshot_taken(snapshot_id)
+                return snapshot_facts(snapshot_id, present)
             volume = self._source(volume_id, None)
             self._prepare(
                 *(Operation.SNAPSHOT, volume_id, volume.size_bytes),
@@ -54,7 +54,7 @@ class MemoryCopies(MemorySteps):
                     snapshot_id in self.storage.strange_snapshots
                     or snapshot_id in self.storage.snapshots
                 ):
-                    raise _snapshot_taken(snapshot_id)
+                    raise snapshot_taken(snapshot_id)
                 snapshot = MemorySnapshot(
                     event_id=context.event_id,
                     volume_id=volume_id,
@@ -66,7 +66,7 @@ class MemoryCopies(MemorySteps):
                 self.storage.snapshots[snapshot_id] = snapshot
             self._strike(Step.VISIBLE, Operation.SNAPSHOT, volume_id, context)
             self._clear(volume_id, context)
-            return _snapshot_facts(snapshot_id, snapshot)
+            return snapshot_facts(snapshot_id, snapshot)
 
     def delete_snapshot(
         self,
@@ -101,7 +101,7 @@ class MemoryCopies(MemorySteps):
         snapshot = self._kept(snapshot_id)
         if snapshot is None:
             return None
-        return _snapshot_facts(snapshot_id, snapshot)
+        return snapshot_facts(snapshot_id, snapshot)
 
     def revert(
         self,
@@ -116,7 +116,7 @@ class MemoryCopies(MemorySteps):
             self._strike(Step.BEGUN, Operation.REVERT, volume_id, context)
             volume = self._present(volume_id)
             if volume is None:
-                raise _no_volume(volume_id)
+                raise no_volume(volume_id)
             snapshot = self._source(volume_id, snapshot_id)
             if snapshot.size_bytes > volume.size_bytes:
                 raise exceptions.EventRejected(
@@ -213,7 +213,7 @@ class MemoryCopies(MemorySteps):
         if snapshot_id is None:
             volume = self._present(volume_id)
             if volume is None:
-                raise _no_volume(volume_id)
+                raise no_volume(volume_id)
             return volume
         snapshot = self._kept(snapshot_id)
         if snapshot is None:
@@ -246,7 +246,7 @@ def _check_whose(
         )
 
 
-def _snapshot_facts(
+def snapshot_facts(
     snapshot_id: str, snapshot: MemorySnapshot
 ) -> model.SnapshotFacts:
     return model.SnapshotFacts(
@@ -256,11 +256,11 @@ def _snapshot_facts(
     )
 
 
-def _no_volume(volume_id: str) -> exceptions.EventRejected:
+def no_volume(volume_id: str) -> exceptions.EventRejected:
     return exceptions.EventRejected(f'The storage has no volume {volume_id}.')
 
 
-def _snapshot_taken(snapshot_id: str) -> exceptions.EventRejected:
+def snapshot_taken(snapshot_id: str) -> exceptions.EventRejected:
     return exceptions.EventRejected(
         f'A snapshot {snapshot_id} exists already in the storage and was not '
         'made by this event: choose another id.'

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
 import dataclasses
 import logging
@@ -80,6 +81,19 @@ def adopt(
     return present
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What is durable, and lacks only its name.
+
+    :param size_bytes: as its users see it; 0 if that is of no matter.
+    """
+
+    turn: Turn
+    draft: Draft
+    label: Label
+    size_bytes: int = 0
+
+
 def make(
     folder: OpenFolder,
     turn: Turn,
@@ -92,20 +106,94 @@ def make(
     :raises EventRejected: something has the name.
     :raises OperationCancelled: it is too late; nothing is left.
     """
-    try:
-        with _filled(folder, draft.scratch, fill) as status:
-            label = Label(
+    with prepared(folder, turn, draft, fill, context) as made:
+        publish_all(folder, [made], context)
+        return made.label
+
+
+@contextlib.contextmanager
+def prepared(
+    folder: OpenFolder,
+    turn: Turn,
+    draft: Draft,
+    fill: Fill,
+    context: interfaces.OperationContext,
+    *,
+    size_bytes: int = 0,
+) -> Iterator[Prepared]:
+    """Have what is drafted, without its name, while the body runs."""
+    with _filled(folder, draft.scratch, fill) as status:
+        yield Prepared(
+            turn=turn,
+            draft=draft,
+            label=Label(
                 event_id=context.event_id,
                 inode=status.st_ino,
                 format=draft.format,
                 provisioning=draft.provisioning,
                 snapshot_of=draft.snapshot_of,
-            )
-            with turn.held():
-                _publish(folder, draft, label, context)
-            return label
-    except FileExistsError as exc:
-        raise _taken(draft.place) from exc
+            ),
+            size_bytes=size_bytes,
+        )
+
+
+def publish_all(
+    folder: OpenFolder,
+    every: Sequence[Prepared],
+    context: interfaces.OperationContext,
+    *,
+    is_committed: bool = False,
+) -> None:
+    """Give what is prepared its names, one after the other.
+
+    Leave is asked once, before the first. What has its name when the next
+    one cannot get it is for the caller to retract.
+
+    :param is_committed: whether leave was given already.
+    :raises EventRejected: something has a name.
+    :raises OperationCancelled: it is too late; nothing is left.
+    """
+    for one in every[1:]:
+        # Seen before leave is asked, nothing has to be taken back.
+        with one.turn.held():
+            if folder.find(one.draft.place.file) is not None:
+                raise _taken(one.draft.place)
+    for one in every:
+        leave = _granted if is_committed else context.begin_commit
+        try:
+            with one.turn.held():
+                _publish(folder, one.draft, one.label, leave)
+        except FileExistsError as exc:
+            raise _taken(one.draft.place) from exc
+        is_committed = True
+
+
+def retract(
+    folder: OpenFolder,
+    turn: Turn,
+    place: layout.Place,
+    scratch: str,
+    event_id: str,
+    *,
+    snapshot_of: str = '',
+) -> None:
+    """Take away what an event has made, if it is there and is its own.
+
+    :raises OperationCancelled: a later operation has begun.
+    """
+    with turn.held():
+        found = finding.look(folder, place)
+        if (
+            found is None
+            or found.label is None
+            or (found.label.event_id, found.label.snapshot_of)
+            != (event_id, snapshot_of)
+            or found.label.inode not in (ANY_INODE, found.status.st_ino)
+        ):
+            return
+        _drop(folder, place, scratch)
+    with _forgiven(place):
+        folder.empty_trash(scratch)
 
 
 def replace(
@@ -177,11 +265,16 @@ def remove(
             )
         finding.check_whose(found.label, place, snapshot_of)
         context.begin_commit()
-        folder.throw_away(place.file, scratch)
-        with _forgiven(place):
-            folder.remove_label(place.label)
+        _drop(folder, place, scratch)
     with _forgiven(place):
         folder.empty_trash(scratch)
+
+
+def _drop(folder: OpenFolder, place: layout.Place, scratch: str) -> None:
+    """Take a name away, and then its label; the turn is held."""
+    folder.throw_away(place.file, scratch)
+    with _forgiven(place):
+        folder.remove_label(place.label)
 
 
 @contextlib.contextmanager
@@ -207,7 +300,7 @@ def _publish(
     folder: OpenFolder,
     draft: Draft,
     label: Label,
-    context: interfaces.OperationContext,
+    leave: Callable[[], None],
 ) -> None:
     """Give a temporary file its name; the turn is held."""
     place = draft.place
@@ -215,7 +308,7 @@ def _publish(
         raise FileExistsError(place.file)
     try:
         folder.write_label(place.label, label, layout.label_of(draft.scratch))
-        context.begin_commit()
+        leave()
         folder.publish(draft.scratch, place.file)
     except BaseException as exc:
         with contextlib.suppress(OSError):
@@ -236,6 +329,10 @@ def _forgiven(place: layout.Place) -> Iterator[None]:
             place.subject,
             exc_info=True,
         )
+
+
+def _granted() -> None:
+    """Go on: leave was given."""
 
 
 def _swept() -> exceptions.OperationCancelled:

@@ -45,6 +45,9 @@ def snapshot_of(volume_id: str, snapshot_id: str) -> events.Snapshot:
     )
 
 
+GROUP = events.SnapshotGroupParameters(snapshots={'v': 'sv', 'w': 'sw'})
+
+
 class SnapshotRules(journal.JournalCase):
     """The rules. Not run by itself: what it needs is for subclasses."""
 
@@ -174,4 +177,65 @@ class SnapshotRules(journal.JournalCase):
         self.assertIs(Operation.CLONE, copy.event.operation)
         self.assertEqual([], self.claim(5))
         self.journal.settle(copy, journal.SUCCESS)
+        self.assertEqual(after, [claim.event for claim in self.claim(5)])
+
+    def test_snapshots_of_a_group_are_put_together(self) -> None:
+        """Each under its volume, by one settlement."""
+        for volume_id in ('v', 'w'):
+            self.make_volume(volume_id)
+        self.ask('v', GROUP)
+        self.settle_next(
+            model.PutSnapshots(
+                snapshots=(snapshot_of('v', 'sv'), snapshot_of('w', 'sw'))
+            )
+        )
+        for volume_id, snapshot_id in GROUP.snapshots.items():
+            page = self.journal.get_snapshots(volume_id, None, 10)
+            self.assertEqual(
+                [snapshot_of(volume_id, snapshot_id)], list(page.snapshots)
+            )
+
+    def test_a_group_is_told_of_its_members(self) -> None:
+        """Of those that there are, and of the snapshots of all of them."""
+        for volume_id in ('v', 'w'):
+            self.make_volume(volume_id)
+        self.take_snapshot('w', 'earlier')
+        self.ask('v', GROUP)
+        claim = self.settle_next(None)
+        self.assertEqual(
+            ['v', 'w'], [volume.volume_id for volume in claim.members]
+        )
+        self.assertEqual((snapshot_of('w', 'earlier'),), claim.snapshots)
+        self.ask('x', events.SnapshotGroupParameters(snapshots={'x': 's'}))
+        claim = self.settle_next(None)
+        self.assertEqual(
+            (None, (), ()), (claim.volume, claim.members, claim.snapshots)
+        )
+
+    def test_a_group_is_told_as_all_of_its_volumes(self) -> None:
+        """Each of its transitions names them; those of others do not."""
+        self.make_volume('v')
+        self.ask('v', GROUP)
+        self.settle_next(None)
+        for transition in self.journal.get_changes(0, 100).transitions:
+            is_group = transition.operation is Operation.SNAPSHOT_GROUP
+            self.assertEqual(
+                ('v', 'w') if is_group else (), transition.volume_ids
+            )
+
+    def test_a_group_has_all_its_volumes_to_itself(self) -> None:
+        """It begins after what came before on any, others after it."""
+        for volume_id in ('v', 'w'):
+            self.make_volume(volume_id)
+        self.append('w')
+        (before,) = self.claim(1)
+        self.ask('v', GROUP)
+        after = self.append('v', 'w')
+        self.assertEqual([], list(self.journal.claim(Lane.COPY, 5)))
+        self.assertEqual([], self.claim(5))
+        self.journal.settle(before, journal.SUCCESS)
+        (group,) = self.journal.claim(Lane.COPY, 5)
+        self.assertIs(Operation.SNAPSHOT_GROUP, group.event.operation)
+        self.assertEqual([], self.claim(5))
+        self.journal.settle(group, journal.SUCCESS)
         self.assertEqual(after, [claim.event for claim in self.claim(5)])

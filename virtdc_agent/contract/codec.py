@@ -216,6 +216,7 @@ def _transition_to(transition: Transition) -> Primitive:
         'reason': value_of(transition.reason),
         'message': clean_text(transition.message),
         'result': dict(transition.result),
+        'volume_ids': list(transition.volume_ids),
     }
 
 
@@ -243,6 +244,11 @@ def _transition_from(reader: Reader) -> Transition:
         reason=reason,
         message=reader.text('message', default=''),
         result=reader.json('result'),
+        volume_ids=(
+            reader.identifiers('volume_ids')
+            if reader.has('volume_ids')
+            else ()
+        ),
     )
 
 

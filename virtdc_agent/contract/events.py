@@ -36,6 +36,7 @@ class Operation(enum.StrEnum):
     # Since 1.2.
     EDIT = 'edit'
     RESTORE = 'restore'
+    SNAPSHOT_GROUP = 'snapshot_group'
 
 
 class Origin(enum.StrEnum):
@@ -248,6 +249,21 @@ class RestoreParameters:
     """A volume that lies in the trash is to be as it was. Since 1.2."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotGroupParameters:
+    """Snapshots to take of several volumes, all at one instant: all or none.
+
+    :param snapshots: by the volume's id the id that its snapshot gets. The
+        event's volume is among them.
+    :param name: of each of the snapshots; likewise those below.
+    """
+
+    snapshots: Mapping[str, str]
+    name: str = ''
+    description: str = ''
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
 Parameters = (
     CreateParameters
     | DeleteParameters
@@ -259,6 +275,7 @@ Parameters = (
     | RevertParameters
     | CloneParameters
     | ImportParameters
+    | SnapshotGroupParameters
     | EditParameters
     | RestoreParameters
 )
@@ -274,6 +291,7 @@ PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
     Operation.REVERT: RevertParameters,
     Operation.CLONE: CloneParameters,
     Operation.IMPORT: ImportParameters,
+    Operation.SNAPSHOT_GROUP: SnapshotGroupParameters,
     Operation.EDIT: EditParameters,
     Operation.RESTORE: RestoreParameters,
 }
@@ -314,7 +332,18 @@ class Event:
             # sentence; here it must only not be counted twice.
             both = {self.volume_id, self.parameters.source_id}
             return tuple(sorted(both))
-        return (self.volume_id,)
+        return self.volume_ids or (self.volume_id,)
+
+    @property
+    def volume_ids(self) -> tuple[str, ...]:
+        """All volumes that the event changes, if they may be several.
+
+        Sorted. Empty for operations that change one.
+        """
+        if isinstance(self.parameters, SnapshotGroupParameters):
+            every = {self.volume_id, *self.parameters.snapshots}
+            return tuple(sorted(every))
+        return ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +359,8 @@ class Transition:
     :param reason: why it failed; ``None`` unless the state is ``failed``.
     :param message: a sentence a person can act on; set on failure.
     :param result: what the data centre has to say on success.
+    :param volume_ids: all volumes that the event changes, if they may be
+        several; empty otherwise. Since 1.2.
     """
 
     event_id: str
@@ -348,6 +379,7 @@ class Transition:
     reason: Reason | None = None
     message: str = ''
     result: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    volume_ids: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,18 +76,30 @@ class Reader:
 
     def identifier(self, name: str) -> str:
         """Return a string that is safe as a file name."""
-        value = self._get(name)
-        if not isinstance(value, str):
+        return check_identifier(self._get(name), self.path(name))
+
+    def identifiers(self, name: str) -> tuple[str, ...]:
+        """Return a list of strings that are safe as file names."""
+        return tuple(
+            check_identifier(item, f'{self.path(name)}[{index}]')
+            for index, item in enumerate(self.texts(name))
+        )
+
+    def identifiers_by_identifier(self, name: str) -> dict[str, str]:
+        """Return an object of identifiers, not empty, no value twice."""
+        found = {
+            check_identifier(
+                key, f'{self.path(name)} (a key)'
+            ): check_identifier(value, f'{self.path(name)}.{key}')
+            for key, value in self.strings(name).items()
+        }
+        if not found:
+            raise MalformedMessage(self.path(name), 'must not be empty')
+        if len(set(found.values())) < len(found):
             raise MalformedMessage(
-                self.path(name), f'must be a string, not {_kind(value)}'
+                self.path(name), 'must not name one thing twice'
             )
-        if not IDENTIFIER.fullmatch(value):
-            raise MalformedMessage(
-                self.path(name),
-                'must be 1 to 64 letters, digits, dots, dashes or '
-                'underscores and begin with a letter or digit',
-            )
-        return value
+        return found
 
     def integer(self, name: str, *, minimum: int, maximum: int) -> int:
         """Return an integer between two bounds, both included."""
@@ -225,6 +237,19 @@ class Reader:
     def child(self, name: str) -> Reader:
         """Return a reader of a required object inside this one."""
         return Reader(self._get(name), self.path(name))
+
+
+def check_identifier(value: object, path: str) -> str:
+    """Return ``value`` if it is a string that is safe as a file name."""
+    if not isinstance(value, str):
+        raise MalformedMessage(path, f'must be a string, not {_kind(value)}')
+    if not IDENTIFIER.fullmatch(value):
+        raise MalformedMessage(
+            path,
+            'must be 1 to 64 letters, digits, dots, dashes or '
+            'underscores and begin with a letter or digit',
+        )
+    return value
 
 
 def check_text(value: object, path: str, max_length: int) -> str:

@@ -18,6 +18,7 @@ from virtdc_agent.contract.events import Parameters
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import RestoreParameters
 from virtdc_agent.contract.events import RevertParameters
+from virtdc_agent.contract.events import SnapshotGroupParameters
 from virtdc_agent.contract.events import SnapshotParameters
 from virtdc_agent.contract.fields import Reader
 from virtdc_agent.contract.pieces import description_from
@@ -87,6 +88,11 @@ def encode_parameters(parameters: Parameters) -> Primitive:
                 **description_to(parameters),
                 'format': value_of(parameters.format),
                 'provisioning': value_of(parameters.provisioning),
+            }
+        case SnapshotGroupParameters():
+            return {
+                'snapshots': dict(parameters.snapshots),
+                **description_to(parameters),
             }
 
 
@@ -167,6 +173,11 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
                 provisioning=reader.optional_choice(
                     'provisioning', Provisioning
                 ),
+            )
+        case Operation.SNAPSHOT_GROUP:
+            return SnapshotGroupParameters(
+                snapshots=reader.identifiers_by_identifier('snapshots'),
+                **description_from(reader),
             )
 
 

@@ -44,6 +44,7 @@ class CopyHandlers:
         self._clock = clock
         self.handler_of: Mapping[Operation, Handler] = {
             Operation.SNAPSHOT: self._snapshot,
+            Operation.SNAPSHOT_GROUP: self._snapshot_group,
             Operation.DELETE_SNAPSHOT: self._delete_snapshot,
             Operation.REVERT: self._revert,
             Operation.CLONE: self._clone,
@@ -68,24 +69,56 @@ class CopyHandlers:
         return model.Outcome(
             state=State.SUCCESS,
             change=model.PutSnapshot(
-                snapshot=events.Snapshot(
-                    snapshot_id=snapshot_id,
-                    volume_id=volume.volume_id,
-                    size_bytes=facts.size_bytes,
-                    format=facts.format,
-                    created_at=self._clock.now(),
-                    name=parameters.name,
-                    description=parameters.description,
-                    metadata=parameters.metadata,
-                    project_id=event.requested_by.project_id,
-                    user_id=event.requested_by.user_id,
+                snapshot=self._taken(event, parameters, volume, facts)
+            ),
+            result=_told_of(facts),
+        )
+
+    def _snapshot_group(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        event, parameters = claim.event, claim.event.parameters
+        if not isinstance(parameters, events.SnapshotGroupParameters):
+            raise TypeError(parameters)
+        members = {volume.volume_id: volume for volume in claim.members}
+        _check_group(claim, parameters.snapshots, members)
+        taken = self._backend.snapshot_group(parameters.snapshots, context)
+        facts_of = {facts.snapshot_id: facts for facts in taken}
+        every = [
+            (members[volume_id], facts_of[snapshot_id])
+            for volume_id, snapshot_id in sorted(parameters.snapshots.items())
+        ]
+        return model.Outcome(
+            state=State.SUCCESS,
+            change=model.PutSnapshots(
+                snapshots=tuple(
+                    self._taken(event, parameters, volume, facts)
+                    for volume, facts in every
                 )
             ),
-            result={
-                'snapshot_id': snapshot_id,
-                'size_bytes': facts.size_bytes,
-                'format': facts.format.value,
-            },
+            result={'snapshots': [_told_of(facts) for _, facts in every]},
+        )
+
+    def _taken(
+        self,
+        event: events.Event,
+        parameters: (
+            events.SnapshotParameters | events.SnapshotGroupParameters
+        ),
+        volume: events.Volume,
+        facts: model.SnapshotFacts,
+    ) -> events.Snapshot:
+        return events.Snapshot(
+            snapshot_id=facts.snapshot_id,
+            volume_id=volume.volume_id,
+            size_bytes=facts.size_bytes,
+            format=facts.format,
+            created_at=self._clock.now(),
+            name=parameters.name,
+            description=parameters.description,
+            metadata=parameters.metadata,
+            project_id=event.requested_by.project_id,
+            user_id=event.requested_by.user_id,
         )
 
     def _delete_snapshot(
@@ -206,6 +239,52 @@ class CopyHandlers:
             f'{outcomes.listing(volume.attached_to)}, and {why}: detach it '
             'first.'
         )
+
+
+def _check_group(
+    claim: model.Claim,
+    snapshots: Mapping[str, str],
+    members: Mapping[str, events.Volume],
+) -> None:
+    """Refuse a group that cannot be kept as it is at one instant.
+
+    Volumes that are written to are copied one after the other, however fast:
+    what was written to the first after its turn, and before it to the last,
+    would be missing in the one and there in the other.
+    """
+    for volume_id in claim.event.volume_ids:
+        if volume_id not in snapshots:
+            raise exceptions.EventRejected(
+                f'The event is of volume {volume_id}, of which no snapshot '
+                'is asked for.'
+            )
+        if volume_id not in members:
+            raise exceptions.EventRejected(
+                f'The data centre has no volume {volume_id}.'
+            )
+    for snapshot in claim.snapshots:
+        if snapshot.snapshot_id in snapshots.values():
+            raise exceptions.EventRejected(
+                f'Volume {snapshot.volume_id} has a snapshot '
+                f'{snapshot.snapshot_id} already: choose another id.'
+            )
+    used = [one.volume_id for one in members.values() if one.attached_to]
+    if used:
+        raise exceptions.EventRejected(
+            f'Of the group {outcomes.listing(used)} '
+            f'{"are" if len(used) > 1 else "is"} in use, and what is written '
+            'meanwhile would be in one snapshot and not in another: detach '
+            'first, or use a group type without '
+            'consistent_group_snapshot_enabled.'
+        )
+
+
+def _told_of(facts: model.SnapshotFacts) -> dict[str, object]:
+    return {
+        'snapshot_id': facts.snapshot_id,
+        'size_bytes': facts.size_bytes,
+        'format': facts.format.value,
+    }
 
 
 def _snapshot_of(

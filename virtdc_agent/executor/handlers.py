@@ -172,6 +172,14 @@ class Handlers:
                     context,
                 )
                 return None
+            case Operation.SNAPSHOT_GROUP if isinstance(
+                outcome.change, model.PutSnapshots
+            ):
+                for snapshot in outcome.change.snapshots:
+                    self._backend.delete_snapshot(
+                        snapshot.volume_id, snapshot.snapshot_id, context
+                    )
+                return None
             case Operation.CONNECT if isinstance(
                 outcome.change, model.PutVolume
             ):

@@ -80,6 +80,7 @@ class Append(Change[Transition]):
             sequence=tx.next_sequence(),
             occurred_at=tx.now,
             requested_by=event.requested_by,
+            volume_ids=event.volume_ids,
         )
         row = Row(
             id=tx.totals.event,

@@ -27,6 +27,7 @@ _WITH_SNAPSHOTS = frozenset(
     {
         Operation.DELETE.value,
         Operation.SNAPSHOT.value,
+        Operation.SNAPSHOT_GROUP.value,
         Operation.DELETE_SNAPSHOT.value,
         Operation.REVERT.value,
         Operation.CLONE.value,
@@ -126,16 +127,15 @@ class Take(Change[Sequence[model.Claim]]):
         for row in picked:
             tx.transit(row, begun(tx, row, self._agent))
         taken = [*unheard, *picked]
-        sources = {row.id: _source_of(events[row.id]) for row in taken}
         known = tx.get_volumes(
-            {row.volume_id for row in taken}
-            | {source for source in sources.values() if source is not None}
+            {one for row in taken for one in events[row.id].resources}
         )
         snapshots = tx.get_snapshots(
             {
-                sources[row.id] or row.volume_id
+                one
                 for row in taken
                 if row.operation in _WITH_SNAPSHOTS
+                for one in _snapshots_of(events[row.id])
             }
         )
         return [
@@ -144,9 +144,18 @@ class Take(Change[Sequence[model.Claim]]):
                 attempt=row.attempt,
                 fence=row.fence,
                 volume=known.get(row.volume_id),
-                source=known.get(sources[row.id] or ''),
+                source=known.get(_source_of(events[row.id]) or ''),
+                members=tuple(
+                    known[one]
+                    for one in events[row.id].volume_ids
+                    if one in known
+                ),
                 snapshots=(
-                    snapshots.get(sources[row.id] or row.volume_id, ())
+                    tuple(
+                        snapshot
+                        for one in _snapshots_of(events[row.id])
+                        for snapshot in snapshots.get(one, ())
+                    )
                     if row.operation in _WITH_SNAPSHOTS
                     else ()
                 ),
@@ -198,6 +207,11 @@ def begun(tx: Transaction, row: Row, agent: str) -> Transition:
         bytes_total=None,
         phase='',
     )
+
+
+def _snapshots_of(event: Event) -> Collection[str]:
+    """Return the volumes of whose snapshots an event is told."""
+    return event.volume_ids or (_source_of(event) or event.volume_id,)
 
 
 def _source_of(event: Event) -> str | None:

@@ -323,6 +323,9 @@ class Transaction:
                 self._volumes[volume_id] = change
             case model.PutSnapshot(snapshot=snapshot):
                 self._snapshots[snapshot.snapshot_id] = snapshot
+            case model.PutSnapshots(snapshots=snapshots):
+                for snapshot in snapshots:
+                    self._snapshots[snapshot.snapshot_id] = snapshot
             case model.RemoveSnapshot(snapshot_id=snapshot_id):
                 self._snapshots[snapshot_id] = None
             case None:

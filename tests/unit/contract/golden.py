@@ -314,8 +314,31 @@ TRASHED = events.Volume(
     changed_at_sequence=2**63 - 1,
 )
 
+OTHER_VOLUME_ID = '1b4e28ba-2fa1-41d2-883f-0016d3cca427'
+OTHER_SNAPSHOT_ID = '9c5b94b1-35ad-49bb-b118-8e8fc24abf80'
+
 V1_2: dict[str, Message] = {
     **V1_1,
+    'event-snapshot-group': event(
+        events.SnapshotGroupParameters(
+            snapshots={
+                VOLUME_ID: SNAPSHOT_ID,
+                OTHER_VOLUME_ID: OTHER_SNAPSHOT_ID,
+            },
+            name='Vor dem Umbau 数据',
+            description='Two lines,\nand a\ttab.',
+            metadata={'kept': 'for a week'},
+        )
+    ),
+    'event-snapshot-group-plain': event(
+        events.SnapshotGroupParameters(snapshots={VOLUME_ID: SNAPSHOT_ID}),
+        Origin.PLATFORM,
+    ),
+    'transition-group': dataclasses.replace(
+        transition(State.RUNNING, 12, attempt=1),
+        operation=Operation.SNAPSHOT_GROUP,
+        volume_ids=(OTHER_VOLUME_ID, VOLUME_ID),
+    ),
     'event-delete-forced': event(
         events.DeleteParameters(force=True), Origin.PLATFORM
     ),

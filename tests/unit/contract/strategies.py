@@ -127,6 +127,18 @@ _parameters = {
         format=st.none() | st.sampled_from(Format),
         provisioning=st.none() | st.sampled_from(Provisioning),
     ),
+    Operation.SNAPSHOT_GROUP: st.builds(
+        events.SnapshotGroupParameters,
+        snapshots=st.lists(
+            st.tuples(identifiers, identifiers),
+            min_size=1,
+            max_size=8,
+            unique_by=(lambda pair: pair[0], lambda pair: pair[1]),
+        ).map(dict),
+        name=names,
+        description=texts(500),
+        metadata=metadata,
+    ),
 }
 
 
@@ -163,6 +175,7 @@ def _transitions_in(state: State) -> st.SearchStrategy[events.Transition]:
         reason=st.sampled_from(Reason) if failed else st.none(),
         message=texts(500),
         result=objects,
+        volume_ids=st.lists(identifiers, max_size=8).map(tuple),
     )
 
 

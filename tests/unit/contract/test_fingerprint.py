@@ -211,7 +211,7 @@ FINGERPRINTS['1.1'] = with_operations(
     },
 )
 
-MORE_1_2 = f'{MORE}|edit|restore'
+MORE_1_2 = f'{MORE}|edit|restore|snapshot_group'
 SEVERITIES = 'critical|major|minor|warning'
 CHANGES = 'raised|changed|acknowledged|cleared'
 
@@ -233,6 +233,13 @@ FINGERPRINTS['1.2'] = with_operations(
             metadata='object of text or null',
         ),
         'virtdc.event restore': EVENT,
+        'virtdc.event snapshot_group': with_parameters(
+            snapshots='object of text, required', **DESCRIPTION
+        ),
+        'virtdc.transition': {
+            **FINGERPRINTS['1.1']['virtdc.transition'],
+            'volume_ids': 'list of text',
+        },
         'virtdc.volume': VOLUME_1_2,
         'virtdc.trashed_volume': {
             'volume': 'object, required',
