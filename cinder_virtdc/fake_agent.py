@@ -302,18 +302,10 @@ class FakeAgent:
                     ),
                 )
             case events.SnapshotParameters() as wanted if known:
-                self.snapshots[wanted.snapshot_id] = Snapshot(
-                    snapshot_id=wanted.snapshot_id,
-                    volume_id=known.volume_id,
-                    size_bytes=known.size_bytes,
-                    format=known.format,
-                    created_at=_EPOCH,
-                    name=wanted.name,
-                    description=wanted.description,
-                    metadata=wanted.metadata,
-                    project_id=event.requested_by.project_id,
-                    user_id=event.requested_by.user_id,
-                )
+                self._keep(event, known, wanted.snapshot_id)
+            case events.SnapshotGroupParameters() as wanted:
+                for volume_id, snapshot_id in wanted.snapshots.items():
+                    self._keep(event, self.volumes[volume_id], snapshot_id)
             case events.DeleteSnapshotParameters() as wanted:
                 self.snapshots.pop(wanted.snapshot_id, None)
             case events.CloneParameters() as wanted if (
@@ -330,6 +322,25 @@ class FakeAgent:
                     description=wanted.description,
                     metadata=wanted.metadata,
                 )
+
+    def _keep(self, event: Event, volume: Volume, snapshot_id: str) -> None:
+        wanted = event.parameters
+        if not isinstance(
+            wanted, events.SnapshotParameters | events.SnapshotGroupParameters
+        ):
+            raise TypeError(wanted)
+        self.snapshots[snapshot_id] = Snapshot(
+            snapshot_id=snapshot_id,
+            volume_id=volume.volume_id,
+            size_bytes=volume.size_bytes,
+            format=volume.format,
+            created_at=_EPOCH,
+            name=wanted.name,
+            description=wanted.description,
+            metadata=wanted.metadata,
+            project_id=event.requested_by.project_id,
+            user_id=event.requested_by.user_id,
+        )
 
     def _tell(
         self,
@@ -352,6 +363,7 @@ class FakeAgent:
                 sequence=self._last,
                 occurred_at=_EPOCH + datetime.timedelta(seconds=self._last),
                 requested_by=event.requested_by,
+                volume_ids=event.volume_ids,
                 attempt=attempt,
                 progress=progress,
                 reason=reason,

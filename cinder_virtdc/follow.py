@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Collection
+import dataclasses
 import threading
 from typing import Protocol
 
@@ -32,7 +33,8 @@ class Follower:
     Safe from any thread; the sink is called under a lock, in an order in
     which the sequence of one volume never falls.
 
-    :param sink: told of each transition that is the latest of its volume.
+    :param sink: told of each transition that is the latest of its volume;
+        of one that is about several, once for each, as if it were its own.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Follower:
         with self._lock:
             self._heard = max(self._heard, notification.sequence)
             if isinstance(notification, Transition):
-                self._take(notification, tell=True)
+                self._take_all(notification, tell=True)
 
     def catch_up(self, *, tell: bool = True) -> None:
         """Ask for what follows the cursor until there is no more.
@@ -89,7 +91,7 @@ class Follower:
                     self._begin_anew()
                     continue
                 for transition in changes.transitions:
-                    self._take(transition, tell=tell)
+                    self._take_all(transition, tell=tell)
                 if not changes.reached:
                     self._advance_to(changes.last)
                     return
@@ -107,8 +109,9 @@ class Follower:
                 if platform_id in platform_ids or transition.sequence > up_to
             }
 
-    def _take(self, transition: Transition, *, tell: bool) -> None:
-        sequence, volume_id = transition.sequence, transition.volume_id
+    def _take_all(self, transition: Transition, *, tell: bool) -> None:
+        """Take a transition for each volume that it is about."""
+        sequence = transition.sequence
         if sequence > self._cursor:
             self._ahead.add(sequence)
             while self._cursor + 1 in self._ahead:
@@ -116,6 +119,13 @@ class Follower:
                 self._ahead.discard(self._cursor)
             if len(self._ahead) > MAX_AHEAD:
                 self._ahead.clear()
+        for volume_id in transition.volume_ids or (transition.volume_id,):
+            self._take(
+                dataclasses.replace(transition, volume_id=volume_id), tell=tell
+            )
+
+    def _take(self, transition: Transition, *, tell: bool) -> None:
+        sequence, volume_id = transition.sequence, transition.volume_id
         known = self._latest.get(volume_id)
         if known is not None and known.sequence >= sequence:
             return

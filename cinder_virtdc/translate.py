@@ -244,6 +244,27 @@ def snapshot_parameters(snapshot: Described) -> events.SnapshotParameters:
     )
 
 
+def snapshot_group_parameters(
+    snapshots: Mapping[str, str], *, name: str | None, description: str | None
+) -> events.SnapshotGroupParameters:
+    """Return what the data centre must know to take a group's snapshots.
+
+    :param snapshots: by the data centre's name of a volume its snapshot's id.
+    :param name: of each of them; likewise the description.
+    :raises InvalidRequest: they are too many for one event.
+    """
+    if len(snapshots) > fields.MAX_ENTRIES:
+        raise exceptions.InvalidRequest(
+            f'A group of {len(snapshots)} volumes is too large: snapshots '
+            f'at one instant are taken of at most {fields.MAX_ENTRIES}.'
+        )
+    return events.SnapshotGroupParameters(
+        snapshots=dict(snapshots),
+        name=_clean(name),
+        description=fields.clean_text(description or ''),
+    )
+
+
 def connect_parameters(
     connector: Mapping[str, object],
 ) -> events.ConnectParameters:
@@ -338,7 +359,9 @@ def stats(capacity: Capacity) -> dict[str, Any]:
         # A qcow2 image has one writer. Which volumes may have several is for
         # Cinder to say, by their types.
         'multiattach': Format.RAW in capacity.formats,
-        'consistent_group_snapshot_enabled': False,
+        'consistent_group_snapshot_enabled': (
+            Operation.SNAPSHOT_GROUP in capacity.operations
+        ),
         'QoS_support': False,
         'sparse_copy_volume': thin,
     }

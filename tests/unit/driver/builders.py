@@ -131,6 +131,33 @@ def snapshot(of: Any, **rest: Any) -> Any:
     return objects.Snapshot(cinder_context.get_admin_context(), **fields)
 
 
+def group(**rest: Any) -> Any:
+    """Return a real group of Cinder, which no database knows."""
+    fields = {
+        'id': str(uuid.uuid4()),
+        'group_type_id': str(uuid.uuid4()),
+        'project_id': 'project',
+        'user_id': 'user',
+        'source_group_id': None,
+        **rest,
+    }
+    return objects.Group(cinder_context.get_admin_context(), **fields)
+
+
+def group_snapshot(**rest: Any) -> Any:
+    """Return a real snapshot of a group, which no database knows."""
+    fields = {
+        'id': str(uuid.uuid4()),
+        'group_type_id': str(uuid.uuid4()),
+        'project_id': 'project',
+        'user_id': 'another',
+        'name': 'before',
+        'description': 'the upgrade',
+        **rest,
+    }
+    return objects.GroupSnapshot(cinder_context.get_admin_context(), **fields)
+
+
 def volume_type(**extra_specs: str) -> Any:
     return objects.VolumeType(
         cinder_context.get_admin_context(),

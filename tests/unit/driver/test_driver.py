@@ -559,8 +559,8 @@ class OfferedTest(DriverTestCase):
         )
 
     def test_every_operation_is_needed_or_checked(self) -> None:
-        # The driver is never asked for these.
-        others = {Operation.EDIT, Operation.RESTORE}
+        # The driver is never asked for these; of groups see test_groups.
+        others = {Operation.EDIT, Operation.RESTORE, Operation.SNAPSHOT_GROUP}
         self.assertEqual(
             set(Operation), driver.NEEDED | set(self.calls) | others
         )

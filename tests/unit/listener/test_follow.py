@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import random
 import unittest
 
@@ -54,6 +55,24 @@ class FollowerTest(unittest.TestCase):
     def offer(self, *sequences: int) -> None:
         for sequence in sequences:
             self.follower.offer(transition(sequence))
+
+    def test_what_is_about_several_volumes_is_told_of_each(self) -> None:
+        told: list[tuple[str, int]] = []
+        follower = Follower(
+            self.journal,
+            lambda one: told.append((one.volume_id, one.sequence)),
+        )
+        group = transition(
+            1, operation=Operation.SNAPSHOT_GROUP, volume_ids=('v', 'w')
+        )
+        later = transition(3, volume_id='w')
+        for one in (group, later, dataclasses.replace(group, sequence=2)):
+            follower.offer(one)
+        self.assertEqual([('v', 1), ('w', 1), ('w', 3), ('v', 2)], told)
+        self.assertEqual(3, follower.cursor)
+        for volume_id, sequence in (('v', 2), ('w', 3)):
+            latest = follower.latest(volume_id)
+            self.assertEqual(sequence, latest and latest.sequence)
 
     def test_in_order(self) -> None:
         self.offer(1, 2, 3)
