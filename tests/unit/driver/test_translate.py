@@ -343,7 +343,7 @@ class StatsTest(unittest.TestCase):
             'thick_provisioning_support': True,
             'online_extend_support': True,
             'multiattach': True,
-            'consistent_group_snapshot_enabled': False,
+            'consistent_group_snapshot_enabled': True,
             'total_volumes': 2,
         }.items():
             self.assertEqual(value, stats[name], name)
@@ -360,6 +360,7 @@ class StatsTest(unittest.TestCase):
         self.assertFalse(stats['thin_provisioning_support'])
         self.assertFalse(stats['online_extend_support'])
         self.assertFalse(stats['multiattach'])
+        self.assertFalse(stats['consistent_group_snapshot_enabled'])
 
     def test_down(self) -> None:
         for known in (None, self.capacity):
