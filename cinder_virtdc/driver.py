@@ -12,6 +12,7 @@ from typing import Any
 import uuid
 
 from cinder import exception
+from cinder.image import image_utils
 from cinder import interface
 from cinder import monkey_patch
 from cinder import objects
@@ -180,6 +181,49 @@ class VirtDCDriver(driver.VolumeDriver):
                 volume, translate.import_parameters(volume, url, image_meta)
             )
         return {}, True
+
+    def copy_image_to_volume(
+        self,
+        context: Any,
+        volume: Any,
+        image_service: Any,
+        image_id: str,
+        disable_sparse: bool = False,
+    ) -> None:
+        """Have Cinder write an image into a volume, as the volume is stored.
+
+        The generic driver would write any as if it were raw.
+        """
+        with self._attached(context, volume) as (path, kind):
+            image_utils.fetch_to_volume_format(
+                context,
+                image_service,
+                image_id,
+                path,
+                kind.value,
+                self.configuration.volume_dd_blocksize,
+                size=volume.size,
+                disable_sparse=disable_sparse,
+            )
+            if kind is not Format.RAW:
+                # It is a new image now, of the size of what is in it.
+                image_utils.resize_image(
+                    path, volume.size, run_as_root=True, file_format=kind.value
+                )
+
+    def copy_volume_to_image(
+        self, context: Any, volume: Any, image_service: Any, image_meta: Any
+    ) -> None:
+        """Have Cinder make an image of a volume, as the volume is stored."""
+        with self._attached(context, volume) as (path, kind):
+            volume_utils.upload_volume(
+                context,
+                image_service,
+                image_meta,
+                path,
+                volume,
+                volume_format=kind.value,
+            )
 
     def create_volume_from_backup(self, volume: Any, backup: Any) -> None:
         """Leave it to Cinder to restore, and remember that it will."""
@@ -385,6 +429,16 @@ class VirtDCDriver(driver.VolumeDriver):
             connection = self._open_session.client.get_connection(
                 volume.name_id, parameters.host
             )
+        if translate.format_of(
+            connection
+        ) is not Format.RAW and translate.is_copied_byte_by_byte(volume):
+            self.terminate_connection(volume, connector)
+            raise exception.VolumeBackendAPIException(
+                message=f'Volume {volume.id} is a '
+                f'{translate.format_of(connection)} image. Cinder backs up '
+                'and migrates only raw volumes: make a raw one of it, by '
+                'way of an image.'
+            )
         if connection.get('driver_volume_type') == 'nfs':
             # os-brick, when Cinder itself copies, looks for it here.
             connection['mount_point_base'] = (
@@ -447,6 +501,24 @@ class VirtDCDriver(driver.VolumeDriver):
         if self._capacity is None:
             self._capacity = self._open_session.client.get_capacity()
         return self._capacity
+
+    @contextlib.contextmanager
+    def _attached(
+        self, context: Any, volume: Any
+    ) -> Iterator[tuple[str, Format]]:
+        """Attach a volume to this host, as Cinder does to copy images.
+
+        Yields the path, and how the bytes lie there.
+        """
+        properties = volume_utils.brick_get_connector_properties(
+            self.configuration.use_multipath_for_image_xfer,
+            self.configuration.enforce_multipath_for_image_xfer,
+        )
+        info, volume = self._attach_volume(context, volume, properties)
+        try:
+            yield info['device']['path'], translate.format_of(info['conn'])
+        finally:
+            self._detach_volume(context, info, volume, properties, force=True)
 
     def _clone(
         self, volume: Any, source: Any, snapshot_id: str | None = None

@@ -215,12 +215,16 @@ class FakeAgent:
                         'data': {
                             'export': f'filer:/{host}',
                             'name': f'volume-{volume_id}',
-                            'format': 'raw',
+                            'format': self._format_of(volume_id),
                             'options': None,
                         },
                     }
                 }
         raise TypeError(f'{method} does not take {sorted(arguments)}')
+
+    def _format_of(self, volume_id: object) -> str:
+        volume = self.volumes.get(str(volume_id))
+        return (volume.format if volume else events.Format.RAW).value
 
     def _answer_submit(self, envelope: object) -> dict[str, object]:
         if self.refusal is not None:

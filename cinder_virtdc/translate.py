@@ -43,6 +43,10 @@ TO_BE_FILLED = 'virtdc.to_be_filled'
 """Metadata of a volume that is not whole when the data centre has made it:
 Cinder is to copy an image or a backup into it, or to make it bootable."""
 
+_COPIED_STATUSES = frozenset(
+    {'backing-up', 'restoring-backup', 'maintenance', 'retyping'}
+)
+
 T = TypeVar('T', Format, Provisioning)
 
 
@@ -74,6 +78,15 @@ class Volume(Described, Protocol):
     name_id: str
     size: int
     volume_type: VolumeType | None
+    encryption_key_id: str | None
+
+
+class InUse(Protocol):
+    """What Cinder keeps of what is being done with a volume."""
+
+    status: str
+    migration_status: str | None
+    use_quota: bool
 
 
 class Attachment(Protocol):
@@ -90,13 +103,25 @@ class Storing:
     provisioning: Provisioning | None
 
 
-def storing_of(volume_type: VolumeType | None) -> Storing:
+def storing_of(
+    volume_type: VolumeType | None, *, is_encrypted: bool = False
+) -> Storing:
     """Return what a volume type asks of the data centre.
 
+    :param is_encrypted: hosts write the volume's bytes encrypted, where a
+        qcow2 image would have its header.
     :raises InvalidRequest: it asks for what does not exist.
     """
     specs = (volume_type and volume_type.extra_specs) or {}
     format_ = _spec(specs, FORMAT_SPEC, Format)
+    if is_encrypted:
+        if format_ is Format.QCOW2:
+            raise exceptions.InvalidRequest(
+                'The volume type asks for encryption and for '
+                f'{FORMAT_SPEC} = {format_}: only a raw volume can be '
+                'encrypted by those who use it.'
+            )
+        format_ = Format.RAW
     if specs.get(MULTIATTACH_SPEC) == '<is> True':
         if format_ is Format.QCOW2:
             raise exceptions.InvalidRequest(
@@ -146,7 +171,9 @@ def create_parameters(
     :param to_be_filled: whether Cinder will copy something into it.
     :raises InvalidRequest: the volume's type asks for what does not exist.
     """
-    storing = storing_of(volume.volume_type)
+    storing = storing_of(
+        volume.volume_type, is_encrypted=volume.encryption_key_id is not None
+    )
     return events.CreateParameters(
         size_bytes=volume.size * GIB,
         name=_clean(volume.display_name),
@@ -171,7 +198,9 @@ def clone_parameters(
     :param to_be_filled: whether Cinder has more to do with the copy.
     :raises InvalidRequest: the volume's type asks for what does not exist.
     """
-    storing = storing_of(volume.volume_type)
+    storing = storing_of(
+        volume.volume_type, is_encrypted=volume.encryption_key_id is not None
+    )
     return events.CloneParameters(
         source_id=source_id,
         snapshot_id=snapshot_id,
@@ -217,7 +246,9 @@ def import_parameters(
 
     :raises InvalidRequest: the volume's type asks for what does not exist.
     """
-    storing = storing_of(volume.volume_type)
+    storing = storing_of(
+        volume.volume_type, is_encrypted=volume.encryption_key_id is not None
+    )
     algorithm = image.get('os_hash_algo') or ''
     is_known = algorithm in HASH_ALGORITHMS
     return events.ImportParameters(
@@ -308,6 +339,30 @@ def is_shared(
         for one in attachments
         if one.connector
     ].count(host) > 1
+
+
+def format_of(connection: Mapping[str, object]) -> Format:
+    """Return how the bytes lie that a host finds behind a connection."""
+    data = connection.get('data')
+    named = data.get('format') if isinstance(data, Mapping) else None
+    return Format(named) if isinstance(named, str) else Format.RAW
+
+
+def is_copied_byte_by_byte(volume: InUse) -> bool:
+    """Say whether Cinder itself is about to copy a volume's bytes.
+
+    For a backup, a migration, or a retype that copies. It takes what it
+    finds for the bytes of a disk, and asks for no format. Images are another
+    thing: see ``copy_volume_to_image`` of the driver.
+
+    :param volume: as it is when Cinder asks for a connection.
+    """
+    if volume.status in _COPIED_STATUSES:
+        return True
+    # The copies that it makes for the occasion are in no quota.
+    return volume.status == 'available' and (
+        not volume.use_quota or volume.migration_status == 'migrating'
+    )
 
 
 def event(

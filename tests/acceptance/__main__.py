@@ -55,6 +55,7 @@ def main() -> int:
         glance=True,
         share=True,
         reads_images=True,
+        backup=True,
         native_threads=options.native_threads,
     )
     print(report.machine(), flush=True)

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--keystone', action='store_true')
     parser.add_argument('--glance', action='store_true')
     parser.add_argument('--horizon', action='store_true')
+    parser.add_argument('--backup', action='store_true', help='cinder-backup')
     parser.add_argument('--keep', action='store_true', help='leave it running')
     parser.add_argument('--stop', action='store_true', help='stop that one')
     return parser
@@ -70,6 +71,7 @@ def _run(options: argparse.Namespace) -> None:
         share=options.share,
         reads_images=options.virtdc and options.glance,
         nfs_control=options.nfs,
+        backup=options.backup,
         native_threads=options.native_threads,
         keystone=options.keystone or options.glance or options.horizon,
         glance=options.glance,

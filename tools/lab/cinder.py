@@ -44,6 +44,13 @@ FAKE = Backend(
 )
 """Cinder's own driver that stores nothing: what Cinder itself can do."""
 
+_BACKUP: configuration.Options = {
+    'backup_driver': 'cinder.backup.drivers.posix.PosixBackupDriver',
+    # As much is held in memory, for each that runs.
+    'backup_file_size': 128 * 1024**2,
+    'backup_sha_block_size_bytes': 1024**2,
+}
+
 
 class Cinder:
     """The block storage service.
@@ -64,6 +71,7 @@ class Cinder:
         backends: Iterable[Backend],
         options: configuration.Sections,
         native_threads: bool,
+        backup: bool = False,
     ) -> None:
         self._supervisor = supervisor
         self._venv = venv
@@ -108,27 +116,32 @@ class Cinder:
             )
             for backend in self.backends
         }
+        self.backup: processes.Service | None = None
+        if backup:
+            self.backup = supervisor.service(
+                self._program('cinder-backup', self.conf)
+            )
 
     @property
     def url(self) -> str:
         """The endpoint without a project."""
         return f'http://127.0.0.1:{self.port}/v3'
 
-    def client(self, project_id: str | None = None) -> rest.Rest:
-        """Return a client that acts as the administrator.
+    def client(self, user: str = identities.ADMIN) -> rest.Rest:
+        """Return a client that acts as a user, in its own project.
 
         Paths begin after the project: ``client().get('/volumes/detail')``.
         """
-        project = project_id or self._identity.project_id()
+        project = self._identity.project_id(user)
         headers = {
-            **self._identity.headers(),
+            **self._identity.headers(user),
             'OpenStack-API-Version': f'volume {MICROVERSION}',
         }
         return rest.Rest(f'{self.url}/{project}', headers)
 
     def configure(self) -> None:
         """Write all configuration files."""
-        for name in ('locks', 'state', 'images', 'coordination'):
+        for name in ('locks', 'state', 'images', 'coordination', 'backups'):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         paste = self._venv.etc('cinder', 'api-paste.ini')
         configuration.write(
@@ -199,12 +212,18 @@ class Cinder:
 
     def _is_ready(self) -> bool:
         up = {
-            service['host']
+            (service['binary'], service['host'])
             for service in self.services()
             if service['state'] == 'up'
         }
-        wanted = {f'{HOST}@{backend.name}' for backend in self.backends}
-        return wanted | {HOST} <= up
+        wanted = {
+            ('cinder-volume', f'{HOST}@{backend.name}')
+            for backend in self.backends
+        }
+        wanted.add(('cinder-scheduler', HOST))
+        if self.backup:
+            wanted.add(('cinder-backup', HOST))
+        return wanted <= up
 
     def _has_pools(self) -> bool:
         body = self.client().get('/scheduler-stats/get_pools?detail=true')
@@ -286,6 +305,12 @@ class Cinder:
             sections[backend.name] = {
                 'volume_backend_name': backend.name,
                 **backend.options,
+            }
+        if self.backup:
+            sections['DEFAULT'] = {
+                **sections['DEFAULT'],
+                **_BACKUP,
+                'backup_posix_path': self._folder / 'backups',
             }
         return [sections, self._helpers(self.conf), self._options]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from tools.lab import configuration
+from tools.lab import identity as identities
 from tools.lab import installation
 from tools.lab import keystone as keystone_module
 from tools.lab import ports
 from tools.lab import processes
+from tools.lab import rest
 from tools.lab import wsgi
 
 
@@ -49,6 +51,10 @@ class Glance:
                 probe='/healthcheck',
             )
         )
+
+    def client(self, user: str = identities.ADMIN) -> rest.Rest:
+        """Return a client that acts as a user, in its own project."""
+        return rest.Rest(f'{self.url}/v2', self._keystone.headers(user))
 
     def sync_database(self) -> None:
         """Write the configuration and create the tables."""

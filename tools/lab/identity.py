@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
+import hashlib
 import secrets
 
 from tools.lab import configuration
 
 VOLUME_API_VERSION = '3.70'
 """Of the command line: its default, 3.0, knows no messages."""
+
+
+ADMIN = 'admin'
+"""Name of the administrator, and of its project."""
 
 
 class Identity(abc.ABC):
@@ -21,12 +26,12 @@ class Identity(abc.ABC):
         """Cinder's ``auth_strategy``."""
 
     @abc.abstractmethod
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers of an administrator's request."""
+    def headers(self, user: str = ADMIN) -> Mapping[str, str]:
+        """Return the headers of a user's request."""
 
     @abc.abstractmethod
-    def project_id(self) -> str:
-        """Return the id of the administrator's project."""
+    def project_id(self, user: str = ADMIN) -> str:
+        """Return the id of the project of a user's name."""
 
     @abc.abstractmethod
     def environment(self, volume_url: str) -> dict[str, str]:
@@ -56,15 +61,17 @@ class NoAuth(Identity):
     @property
     def token(self) -> str:
         """The "token" of the administrator."""
-        return f'admin:{self._project}'
+        return f'{ADMIN}:{self._project}'
 
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers of an administrator's request."""
-        return {'X-Auth-Token': self.token}
+    def headers(self, user: str = ADMIN) -> Mapping[str, str]:
+        """Return the headers of a user's request."""
+        return {'X-Auth-Token': f'{user}:{self.project_id(user)}'}
 
-    def project_id(self) -> str:
-        """Return the id of the administrator's project."""
-        return self._project
+    def project_id(self, user: str = ADMIN) -> str:
+        """Return the id of the project of a user's name."""
+        if user == ADMIN:
+            return self._project
+        return hashlib.md5(user.encode(), usedforsecurity=False).hexdigest()
 
     def environment(self, volume_url: str) -> dict[str, str]:
         """Return what a shell exports to be the administrator."""

@@ -45,8 +45,8 @@ class Keystone(identity.Identity):
         self._conf = self._folder / 'keystone.conf'
         self._passwords: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._token: str | None = None
-        self._project_id: str | None = None
+        self._sessions: dict[str, tuple[str, str]] = {}
+        """Token and id of the project, by the user's name."""
         port = free.take()
         self.url = f'http://127.0.0.1:{port}/v3'
         self.service = supervisor.service(
@@ -119,16 +119,15 @@ class Keystone(identity.Identity):
             {'OS_BOOTSTRAP_PASSWORD': self.password('admin')},
         )
 
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers of an administrator's request."""
+    def headers(self, user: str = identity.ADMIN) -> Mapping[str, str]:
+        """Return the headers of a user's request."""
         with self._lock:
-            return {'X-Auth-Token': self._log_in()}
+            return {'X-Auth-Token': self._log_in(user)[0]}
 
-    def project_id(self) -> str:
-        """Return the id of the administrator's project."""
+    def project_id(self, user: str = identity.ADMIN) -> str:
+        """Return the id of the project of a user's name."""
         with self._lock:
-            self._log_in()
-            return self._project_id or ''
+            return self._log_in(user)[1]
 
     def client(self) -> rest.Rest:
         """Return a client of Keystone that acts as the administrator."""
@@ -188,14 +187,9 @@ class Keystone(identity.Identity):
             configuration.write(self._folder / name / number, key)
         (self._folder / name).chmod(0o700)
 
-    def _log_in(self) -> str:
-        if self._token is None:
+    def _log_in(self, user: str) -> tuple[str, str]:
+        if user not in self._sessions:
             domain = {'name': DOMAIN}
-            user = {
-                'name': 'admin',
-                'domain': domain,
-                'password': self._passwords['admin'],
-            }
             answer = rest.Rest(self.url).ask(
                 'POST',
                 '/auth/tokens',
@@ -203,19 +197,25 @@ class Keystone(identity.Identity):
                     'auth': {
                         'identity': {
                             'methods': ['password'],
-                            'password': {'user': user},
+                            'password': {
+                                'user': {
+                                    'name': user,
+                                    'domain': domain,
+                                    'password': self._passwords[user],
+                                }
+                            },
                         },
-                        'scope': {
-                            'project': {'name': 'admin', 'domain': domain}
-                        },
+                        'scope': {'project': {'name': user, 'domain': domain}},
                     }
                 },
             )
             if answer.status != 201:
                 raise errors.LabError(
-                    'The administrator cannot log in to Keystone: '
+                    f'{user} cannot log in to Keystone: '
                     f'{json.dumps(answer.body)}'
                 )
-            self._token = answer.headers['x-subject-token']
-            self._project_id = answer.body['token']['project']['id']
-        return self._token
+            self._sessions[user] = (
+                answer.headers['x-subject-token'],
+                answer.body['token']['project']['id'],
+            )
+        return self._sessions[user]

@@ -54,6 +54,10 @@ class Settings:
     share: bool = False
     """The pool is a file system of its own, and mounted where hosts expect
     it: what Cinder needs to copy images. Needs root."""
+    backup: bool = False
+    """cinder-backup, into a folder of the lab."""
+    key_manager: bool = False
+    """One key for all encrypted volumes: enough to see them encrypted."""
     reads_images: bool = False
     """The agent reads Glance's images by itself."""
     nfs_control: bool = False
@@ -106,6 +110,7 @@ class Lab:
             folder = Path(tempfile.mkdtemp(prefix='virtdc-lab-'))
         self.folder = runfolder.prepare(folder)
         self._token = secrets.token_hex(16)
+        self.fixed_key = secrets.token_hex(32)
         self._ports = free = ports.Ports()
         self._guard = guard.Guard(self.folder)
         self.supervisor = processes.Supervisor(self.folder, self._token)
@@ -157,6 +162,7 @@ class Lab:
                 self._cinder_sections(), settings.cinder_options
             ),
             native_threads=settings.native_threads,
+            backup=settings.backup,
         )
         self.agent: virtdc.Agent | None = None
         if settings.agent is not None:
@@ -314,10 +320,17 @@ class Lab:
         )
 
     def _cinder_sections(self) -> configuration.Sections:
-        if self.keystone is None:
-            return {}
-        image = {'glance_api_servers': self.glance.url} if self.glance else {}
-        return {'DEFAULT': image, **self.keystone.service_sections('cinder')}
+        sections: dict[str, configuration.Options] = {}
+        if self.settings.key_manager:
+            sections['key_manager'] = {
+                'backend': 'cinder.keymgr.conf_key_mgr.ConfKeyManager',
+                'fixed_key': self.fixed_key,
+            }
+        if self.keystone:
+            sections.update(self.keystone.service_sections('cinder'))
+        if self.glance:
+            sections['DEFAULT'] = {'glance_api_servers': self.glance.url}
+        return sections
 
     def _steps(self) -> list[steps.Step]:
         plan = [
@@ -385,6 +398,10 @@ class Lab:
             steps.Step(service.name, service.start, volume_needs)
             for service in self.cinder.volumes.values()
         ]
+        if self.cinder.backup:
+            plan.append(
+                steps.Step('cinder-backup', self.cinder.backup.start, needs)
+            )
         done = [step.name for step in plan]
         if self.keystone:
             done.append('catalogue')

@@ -117,6 +117,7 @@ def main() -> None:
             user_id='user',
             volume_type_id=None,
             volume_type=None,
+            encryption_key_id=None,
         )
         for _ in range(VOLUMES)
     ]

@@ -290,6 +290,45 @@ class OperationsTest(DriverTestCase):
             ('compute-2',), self.agent.volumes[volume.id].attached_to
         )
 
+    def test_cinder_does_not_take_an_image_for_a_disk(self) -> None:
+        """It would copy the bytes of the image's file, and call them raw."""
+        kind = builders.volume_type(virtdc__format='qcow2')
+        volume = builders.volume(volume_type=kind)
+        self.driver.create_volume(volume)
+        for changes, is_refused in (
+            ({'status': 'attaching'}, False),
+            ({'status': 'uploading'}, False),
+            ({'status': 'available'}, False),
+            ({'status': 'backing-up'}, True),
+            ({'status': 'restoring-backup'}, True),
+            ({'status': 'retyping', 'migration_status': 'migrating'}, True),
+            ({'status': 'available', 'migration_status': 'migrating'}, True),
+            ({'status': 'available', 'use_quota': False}, True),
+            # Nova copies by itself, to a volume that is to take the place.
+            ({'status': 'attaching', 'use_quota': False}, False),
+        ):
+            with self.subTest(**changes):
+                found = builders.volume(
+                    id=volume.id,
+                    volume_type=kind,
+                    **{'status': '', **changes},
+                )
+                if is_refused:
+                    with self.assertRaisesRegex(
+                        exception.VolumeBackendAPIException, 'qcow2 image'
+                    ):
+                        self.driver.initialize_connection(found, CONNECTOR)
+                else:
+                    self.driver.initialize_connection(found, CONNECTOR)
+                    self.driver.terminate_connection(found, CONNECTOR)
+                self.assertEqual((), self.agent.volumes[volume.id].attached_to)
+
+    def test_cinder_copies_raw_volumes(self) -> None:
+        volume = builders.volume(status='backing-up')
+        self.driver.create_volume(volume)
+        connection = self.driver.initialize_connection(volume, CONNECTOR)
+        self.assertEqual('raw', connection['data']['format'])
+
     def test_disconnect_from_all(self) -> None:
         volume = builders.volume()
         self.driver.create_volume(volume)

@@ -101,6 +101,34 @@ class CreateTest(unittest.TestCase):
         ):
             parameters_of(multiattach='<is> True', virtdc__format='qcow2')
 
+    def test_what_hosts_encrypt_is_raw(self) -> None:
+        for kind, is_refused in (
+            (None, False),
+            (builders.volume_type(virtdc__format='raw'), False),
+            (builders.volume_type(virtdc__format='qcow2'), True),
+        ):
+            volume = builders.volume(volume_type=kind, encryption_key_id='key')
+            if is_refused:
+                with self.assertRaisesRegex(
+                    exceptions.InvalidRequest, 'encryption.*qcow2'
+                ):
+                    translate.create_parameters(volume)
+                continue
+            for found in (
+                translate.create_parameters(volume),
+                translate.clone_parameters(volume, 'source'),
+            ):
+                self.assertEqual(Format.RAW, found.format)
+
+    def test_the_format_behind_a_connection(self) -> None:
+        for data, wanted in (
+            ({'format': 'qcow2'}, Format.QCOW2),
+            ({'format': 'raw'}, Format.RAW),
+            ({'target_lun': 1}, Format.RAW),
+            (None, Format.RAW),
+        ):
+            self.assertEqual(wanted, translate.format_of({'data': data}))
+
     @given(
         name=st.text(max_size=300),
         description=st.text(max_size=300),

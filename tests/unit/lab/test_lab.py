@@ -51,6 +51,23 @@ class LabCase(unittest.TestCase):
 
 
 class Composition(LabCase):
+    def test_backups_and_keys(self) -> None:
+        lab = self.lab(backup=True, key_manager=True)
+        lab.cinder.configure()
+        found = self.read(lab.cinder.conf)
+        self.assertIn('posix', found['DEFAULT']['backup_driver'])
+        self.assertTrue(Path(found['DEFAULT']['backup_posix_path']).is_dir())
+        self.assertEqual(lab.fixed_key, found['key_manager']['fixed_key'])
+        self.assertIn('cinder-backup', [one.name for one in lab._steps()])
+
+    def test_neither_backups_nor_keys(self) -> None:
+        plain = self.lab()
+        plain.cinder.configure()
+        found = self.read(plain.cinder.conf)
+        self.assertNotIn('backup_driver', found['DEFAULT'])
+        self.assertNotIn('key_manager', found)
+        self.assertIsNone(plain.cinder.backup)
+
     def test_every_step_comes_after_those_it_needs(self) -> None:
         lab = self.lab(
             backends=(virtdc.backend(), cinder.FAKE),
