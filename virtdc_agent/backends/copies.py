@@ -19,8 +19,10 @@ import os
 from virtdc_agent.backends import copying
 from virtdc_agent.backends import finding
 from virtdc_agent.backends.folder import OpenFolder
+from virtdc_agent.backends.importing import Importer
 from virtdc_agent.backends import layout
 from virtdc_agent.backends import publishing
+from virtdc_agent.backends import qcow2
 from virtdc_agent.backends.turn import Turn
 from virtdc_agent.contract.events import CloneParameters
 from virtdc_agent.contract.events import Format
@@ -33,11 +35,19 @@ from virtdc_agent import model
 class Copies:
     """Copies volumes in an open folder. Safe from any thread.
 
+    :param importer: makes volumes of what is in another format.
     :param can_share: whether its file system has ``copying.share``.
     """
 
-    def __init__(self, images: finding.Images, *, can_share: bool) -> None:
+    def __init__(
+        self,
+        images: finding.Images,
+        *,
+        importer: Importer,
+        can_share: bool,
+    ) -> None:
         self._images = images
+        self._importer = importer
         self._can_share = can_share
 
     def snapshot(
@@ -237,18 +247,22 @@ class Copies:
         ) as source:
             _check_fits(source, parameters)
             size_bytes = parameters.size_bytes
-            self._images[source.label.format].check_size(size_bytes)
+            format_ = parameters.format or source.label.format
+            self._images[format_].check_size(size_bytes)
+            copy = (
+                self._copy if format_ is source.label.format else self._convert
+            )
             draft = publishing.Draft(
                 place=layout.volume(volume_id),
                 scratch=_scratch(volume_id, context),
-                format=source.label.format,
+                format=format_,
                 provisioning=(
                     parameters.provisioning or source.label.provisioning
                 ),
             )
 
             def fill(descriptor: int) -> None:
-                self._copy(
+                copy(
                     *(folder, source, descriptor, size_bytes),
                     *(draft.provisioning, draft.scratch, context),
                 )
@@ -286,34 +300,84 @@ class Copies:
         context: interfaces.OperationContext,
     ) -> None:
         """Fill an empty file with what is open."""
-        is_snapshot = bool(source.label.snapshot_of)
-        original = copying.Original(
-            descriptor=source.descriptor,
-            provisioning=source.label.provisioning,
-            keeps_blocks=(
-                source.label.provisioning is Provisioning.THICK
-                and not is_snapshot
-            ),
-            can_share=self._can_share,
-        )
+        original = self._original(source)
         with contextlib.ExitStack() as stack:
             if (
                 self._can_share
-                and not is_snapshot
+                and not source.label.snapshot_of
                 and original.must_move(provisioning)
             ):
                 original = stack.enter_context(
                     _frozen(folder, original, scratch)
                 )
-            try:
+            with _damage_told():
                 self._images[source.label.format].fill_from(
                     original, descriptor, size_bytes, provisioning, context
                 )
-            except ValueError as exc:
-                raise exceptions.BackendError(
-                    f'What is to be copied is damaged ({exc}); the operator '
-                    'of the storage has to look at it.'
-                ) from exc
+
+    def _convert(
+        self,
+        folder: OpenFolder,
+        source: finding.Opened,
+        descriptor: int,
+        size_bytes: int,
+        provisioning: Provisioning,
+        scratch: str,
+        context: interfaces.OperationContext,
+    ) -> None:
+        """Fill an empty file with what is open, in another format.
+
+        As images are converted, and as carefully: whoever can write to the
+        file of a qcow2 volume could have it refer to a file of this host.
+        """
+        original = self._original(source)
+        with contextlib.ExitStack() as stack:
+            if self._can_share and not source.label.snapshot_of:
+                original = stack.enter_context(
+                    _frozen(folder, original, scratch)
+                )
+            if source.label.format is Format.QCOW2:
+                with _damage_told():
+                    qcow2.check_stands_alone(original.descriptor)
+            self._importer.fill(
+                model.OpenImage(
+                    descriptor=original.descriptor,
+                    format=source.label.format,
+                    size_bytes=source.size_bytes,
+                ),
+                descriptor,
+                size_bytes,
+                _other(source.label.format),
+                provisioning,
+                context,
+            )
+
+    def _original(self, source: finding.Opened) -> copying.Original:
+        return copying.Original(
+            descriptor=source.descriptor,
+            provisioning=source.label.provisioning,
+            keeps_blocks=(
+                source.label.provisioning is Provisioning.THICK
+                and not source.label.snapshot_of
+            ),
+            can_share=self._can_share,
+        )
+
+
+def _other(format_: Format) -> Format:
+    """Return the one of the two formats that this is not."""
+    return Format.RAW if format_ is Format.QCOW2 else Format.QCOW2
+
+
+@contextlib.contextmanager
+def _damage_told() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as exc:
+        raise exceptions.BackendError(
+            f'What is to be copied is damaged ({exc}); the operator of the '
+            'storage has to look at it.'
+        ) from exc
 
 
 @contextlib.contextmanager
@@ -341,12 +405,6 @@ def _frozen(
 
 
 def _check_fits(source: finding.Opened, parameters: CloneParameters) -> None:
-    format_ = source.label.format
-    if parameters.format not in (None, format_):
-        raise exceptions.EventRejected(
-            f'The source is in format {format_}, and so are copies of it: '
-            f'ask for {format_} or leave the choice.'
-        )
     if parameters.size_bytes < source.size_bytes:
         raise exceptions.EventRejected(
             f'A copy of {source.size_bytes} bytes does not fit into '

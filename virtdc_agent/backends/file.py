@@ -100,7 +100,9 @@ class FileBackend(interfaces.Backend):
         self.formats = frozenset({Format.RAW})
         self.provisionings = frozenset({Provisioning.THIN})
         self._importer = Importer(self._qemu_img)
-        self._copies = Copies(self._images, can_share=False)
+        self._copies = Copies(
+            self._images, importer=self._importer, can_share=False
+        )
 
     @classmethod
     def from_config(
@@ -149,7 +151,11 @@ class FileBackend(interfaces.Backend):
             Provisioning if can_reserve else {Provisioning.THIN}
         )
         self.has_instant_copies = abilities.can_share
-        self._copies = Copies(self._images, can_share=abilities.can_share)
+        self._copies = Copies(
+            self._images,
+            importer=self._importer,
+            can_share=abilities.can_share,
+        )
 
     def sweep(self, held: Callable[[], Collection[int]]) -> Sequence[str]:
         """See the interface."""

@@ -20,8 +20,15 @@ _MAX_BYTES = 2**51
 # The file format's specification, docs/interop/qcow2.txt in QEMU's source.
 _MAGIC = b'QFI\xfb'
 _HEADER_BYTES = 32
+_VERSION_FIELD = slice(4, 8)
 _BACKING_FIELD = slice(8, 16)
 _SIZE_FIELD = slice(24, 32)
+_WITH_FEATURES = 3
+_FEATURES_AT = 72
+_FEATURES_BYTES = 8
+# What a reader must understand: bit 0 says that it was not closed cleanly, 3
+# how clusters are compressed. Bit 2 would have the data in another file.
+_FEATURES_OF_OURS = 0b1001
 
 
 class Qcow2Image:
@@ -83,7 +90,7 @@ class Qcow2Image:
         yet, qemu-img has to give it some.
         """
         present_bytes = self.measure(original.descriptor)
-        _check_stands_alone(original.descriptor)
+        check_stands_alone(original.descriptor)
         is_thick = provisioning is Provisioning.THICK
         if is_thick and original.provisioning is not Provisioning.THICK:
             self._convert(original, descriptor, context)
@@ -175,10 +182,17 @@ def _read_header(descriptor: int) -> bytes:
     return header
 
 
-def _check_stands_alone(descriptor: int) -> None:
+def check_stands_alone(descriptor: int) -> None:
     """Refuse an image that would have other files of the host copied.
 
-    :raises ValueError: it names a backing file; none of ours does.
+    :raises ValueError: it names a backing file, or one that has its data;
+        none of ours does.
     """
-    if any(_read_header(descriptor)[_BACKING_FIELD]):
+    header = _read_header(descriptor)
+    if any(header[_BACKING_FIELD]):
         raise ValueError('its image names a backing file')
+    if int.from_bytes(header[_VERSION_FIELD], 'big') < _WITH_FEATURES:
+        return
+    features = os.pread(descriptor, _FEATURES_BYTES, _FEATURES_AT)
+    if int.from_bytes(features, 'big') & ~_FEATURES_OF_OURS:
+        raise ValueError('its image is of a kind that is not made here')
