@@ -114,6 +114,7 @@ EXECUTOR_OPTS = [
     ),
     cfg.StrOpt(
         'policy',
+        mutable=True,
         default='adaptive',
         help='How many events run at once: a plugin of the namespace '
         'virtdc_agent.policies. "adaptive" searches for the number beyond '
@@ -124,11 +125,13 @@ EXECUTOR_OPTS = [
     ),
     cfg.StrOpt(
         'copy_policy',
+        mutable=True,
         help='The same for the copy lane: what writes or copies the bytes '
         'of a volume, and takes as long as it is large. Default: as policy.',
     ),
     cfg.BoolOpt(
         'accept_starvation',
+        mutable=True,
         default=False,
         help='Permit a policy that may lower its limit to 0 and then runs '
         'nothing until the agent is restarted, as "shrink" does. Without it '
@@ -136,6 +139,7 @@ EXECUTOR_OPTS = [
     ),
     cfg.IntOpt(
         'batch_size',
+        mutable=True,
         default=10,
         min=1,
         max=1000,
@@ -144,6 +148,7 @@ EXECUTOR_OPTS = [
     ),
     cfg.IntOpt(
         'copy_batch_size',
+        mutable=True,
         default=2,
         min=1,
         max=1000,
@@ -152,6 +157,7 @@ EXECUTOR_OPTS = [
     ),
     cfg.IntOpt(
         'max_batch_size',
+        mutable=True,
         default=256,
         min=1,
         max=1000,
@@ -346,18 +352,21 @@ ISCSI_TGT_OPTS = [
 RETENTION_OPTS = [
     cfg.FloatOpt(
         'max_age_s',
+        mutable=True,
         default=30 * 86400.0,
         min=0.0,
         help='For how many seconds ended events and the history are kept.',
     ),
     cfg.IntOpt(
         'max_finished',
+        mutable=True,
         default=1_000_000,
         min=0,
         help='How many ended events are kept at most; about 2 KiB each.',
     ),
     cfg.FloatOpt(
         'min_age_s',
+        mutable=True,
         default=3600.0,
         min=0.0,
         help='What ended less than so many seconds ago is kept in any case: '

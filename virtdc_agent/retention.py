@@ -33,6 +33,11 @@ class Purger:
             target=self._run, name='purge', daemon=True
         )
 
+    def use(self, retention: model.Retention) -> None:
+        """Keep from now on what another configuration says."""
+        with self._changed:
+            self._retention = retention
+
     def start(self) -> None:
         """Start purging."""
         self._thread.start()

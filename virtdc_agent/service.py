@@ -70,6 +70,7 @@ class Service:
         self._name: str = conf.agent.name
         self._on_end = on_end
         self._policies = _load_policies(conf)
+        self._chosen = _policy_options(conf)
         self._timing = _timing(conf)
         self._backend: interfaces.Backend = plugins.load(
             plugins.BACKENDS, conf.agent.backend, '[agent] backend'
@@ -117,6 +118,38 @@ class Service:
             counts.volumes,
             counts.waiting,
         )
+
+    def reload(self) -> None:
+        """Read the configuration again, and use of it what may change.
+
+        Those are the options that are marked as mutable: log levels, the
+        policies with their limits, and what is kept. If it cannot be used,
+        the log says why and all goes on as before.
+        """
+        try:
+            self._conf.mutate_config_files()
+            chosen = _policy_options(self._conf)
+            policies = {
+                lane: policy
+                for lane, policy in _load_policies(self._conf).items()
+                if chosen[lane] != self._chosen[lane]
+            }
+            retention = _retention(self._conf)
+        except (cfg.Error, exceptions.ConfigInvalid) as exc:
+            LOG.error('The changed configuration is not used: %s', exc)
+            return
+        if self._executor is not None:
+            self._executor.use(policies)
+        if self._purger is not None:
+            self._purger.use(retention)
+        for lane in policies:
+            LOG.info(
+                'The policy of the %s lane is %s now, and begins with %d.',
+                lane.value,
+                *chosen[lane][:2],
+            )
+        self._chosen = chosen
+        LOG.info('The configuration was read again.')
 
     def stop(self) -> bool:
         """Take no more, finish what runs, tell it, and end.
@@ -189,16 +222,11 @@ class Service:
         )
 
     def _make_purger(self) -> Purger:
-        options = self._conf.retention
         return Purger(
             keeping=open_keeping(self._conf, self._clock),
-            retention=model.Retention(
-                max_age_s=options.max_age_s,
-                max_finished=options.max_finished,
-                min_age_s=options.min_age_s,
-            ),
+            retention=_retention(self._conf),
             clock=self._clock,
-            interval_s=options.interval_s,
+            interval_s=self._conf.retention.interval_s,
         )
 
     def _sweep(self) -> None:
@@ -322,6 +350,35 @@ def journal_version(conf: cfg.ConfigOpts) -> str | None:
     :raises JournalUnavailable: the database cannot be opened.
     """
     return migrate.current(engines.make_engine(opts.connection_of(conf)))
+
+
+def _retention(conf: cfg.ConfigOpts) -> model.Retention:
+    options = conf.retention
+    return model.Retention(
+        max_age_s=options.max_age_s,
+        max_finished=options.max_finished,
+        min_age_s=options.min_age_s,
+    )
+
+
+def _policy_options(
+    conf: cfg.ConfigOpts,
+) -> Mapping[Lane, tuple[str, int, int]]:
+    """Return each lane's policy, its first limit, and the highest."""
+    options = conf.executor
+    copy_policy: str = options.copy_policy or options.policy
+    return {
+        Lane.QUICK: (
+            options.policy,
+            options.batch_size,
+            options.max_batch_size,
+        ),
+        Lane.COPY: (
+            copy_policy,
+            options.copy_batch_size,
+            options.max_batch_size,
+        ),
+    }
 
 
 def _load_policies(

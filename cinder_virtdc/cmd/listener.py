@@ -11,6 +11,7 @@ import threading
 from oslo_config import cfg
 from oslo_log import log
 from oslo_service import backend
+from oslo_service import systemd
 from pbr import version
 
 from cinder_virtdc import exceptions
@@ -23,7 +24,10 @@ EXIT_CONFIG = 78
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; a second one ends it at once."""
+    """Run until SIGTERM or SIGINT; a second one ends it at once.
+
+    SIGHUP has the levels of the log read again.
+    """
     # Native threads, said before the first import of oslo.messaging, which
     # would choose eventlet.
     backend.init_backend(backend.BackendType.THREADING)
@@ -48,10 +52,22 @@ def main() -> int:
         LOG.error('The listener cannot start: %s', exc)
         print(f'cinder-virtdc-listener: {exc}', file=sys.stderr)
         return EXIT_CONFIG
+    signal.signal(signal.SIGHUP, lambda number, frame: _reload(conf))
     service.start()
+    # For systemd, if it is that which waits to hear it.
+    systemd.notify_once()
     stop.wait()
     service.stop()
     return 0
+
+
+def _reload(conf: cfg.ConfigOpts) -> None:
+    try:
+        conf.mutate_config_files()
+    except cfg.Error as exc:
+        LOG.error('The changed configuration is not used: %s', exc)
+    else:
+        LOG.info('The configuration was read again.')
 
 
 def _configure(conf: cfg.ConfigOpts, arguments: list[str]) -> None:

@@ -3,7 +3,11 @@
 project = 'VirtDC'
 copyright = 'VirtDC developers'
 author = 'VirtDC developers'
-extensions = ['openstackdocstheme', 'oslo_config.sphinxext']
+extensions = [
+    'openstackdocstheme',
+    'oslo_config.sphinxext',
+    'sphinxcontrib.autoprogram',
+]
 root_doc = 'index'
 exclude_patterns = []
 pygments_style = 'native'
@@ -17,3 +21,12 @@ html_theme_options = {
 openstackdocs_auto_name = False
 openstackdocs_auto_version = False
 version = release = ''
+
+man_pages = [
+    (f'cli/{name}', name, title, author, 1)
+    for name, title in (
+        ('virtdc-agent', 'execute volume events on storage'),
+        ('virtdc-manage', "manage the journal of a data centre's agents"),
+        ('cinder-virtdc-listener', 'show events of a data centre in Cinder'),
+    )
+]

@@ -11,6 +11,7 @@ import threading
 from oslo_config import cfg
 from oslo_log import log
 from oslo_service import backend
+from oslo_service import systemd
 from pbr import version
 
 from virtdc_agent import exceptions
@@ -23,7 +24,10 @@ EXIT_CONFIG = 78
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; a second one ends it at once."""
+    """Run until SIGTERM or SIGINT; a second one ends it at once.
+
+    SIGHUP has the configuration read again.
+    """
     # Native threads, said before the first import of oslo.messaging, which
     # would choose eventlet.
     backend.init_backend(backend.BackendType.THREADING)
@@ -37,20 +41,12 @@ def main() -> int:
     except cfg.Error as exc:
         print(f'virtdc-agent: {exc}', file=sys.stderr)
         return EXIT_CONFIG
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: object) -> None:
-        if stop.is_set():
-            os._exit(1)
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    wishes = _Wishes()
     usurped = threading.Event()
 
     def on_end() -> None:
         usurped.set()
-        stop.set()
+        wishes.stop()
 
     try:
         agent = service.Service(conf, on_end=on_end)
@@ -63,12 +59,48 @@ def main() -> int:
         LOG.error('The agent cannot start: %s', exc)
         print(f'virtdc-agent: {exc}', file=sys.stderr)
         return 1
-    stop.wait()
+    # For systemd, if it is that which waits to hear it.
+    systemd.notify_once()
+    while wishes.wait():
+        agent.reload()
     if not agent.stop():
         # A thread that the storage holds would keep the process for ever.
         logging.shutdown()
         os._exit(1)
     return int(usurped.is_set())
+
+
+class _Wishes:
+    """What the signals ask for that have come.
+
+    A handler may interrupt any other code, so it only sets flags.
+    """
+
+    def __init__(self) -> None:
+        self._any = threading.Event()
+        self._is_stopping = False
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+
+    def wait(self) -> bool:
+        """Wait for a wish: ``True`` to reload, ``False`` to stop."""
+        self._any.wait()
+        self._any.clear()
+        return not self._is_stopping
+
+    def stop(self) -> None:
+        """Have it stopped. From any thread."""
+        self._is_stopping = True
+        self._any.set()
+
+    def _on_stop(self, number: int, frame: object) -> None:
+        if self._is_stopping:
+            os._exit(1)
+        self.stop()
+
+    def _on_reload(self, number: int, frame: object) -> None:
+        self._any.set()
 
 
 def _configure(conf: cfg.ConfigOpts, arguments: list[str]) -> None:

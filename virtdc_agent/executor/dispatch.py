@@ -103,6 +103,13 @@ class Dispatcher(abc.ABC):
         """How many may run at once now."""
         return self._policy.limit
 
+    def use(self, policy: interfaces.Policy) -> None:
+        """Have another policy compute the limit from now on."""
+        with self._changed:
+            self._policy = policy
+            self._hinted = True
+            self._changed.notify_all()
+
     def start(self) -> None:
         """Start taking events."""
         self._thread.start()
@@ -206,8 +213,9 @@ class Dispatcher(abc.ABC):
             pass
 
     def _judge(self, taken: int, full: bool) -> None:
-        before = self._policy.limit
-        after = self._policy.observe(
+        policy = self._policy
+        before = policy.limit
+        after = policy.observe(
             self._recorder.close(limit=before, taken=taken, full=full)
         )
         if after == before:

@@ -204,6 +204,14 @@ class Executor:
             name: lane.dispatcher.limit for name, lane in self._lanes.items()
         }
 
+    def use(self, policies: Mapping[Lane, interfaces.Policy]) -> None:
+        """Have other policies compute the limits of these lanes from now on.
+
+        What runs goes on, also beyond a limit that is lower now.
+        """
+        for name, policy in policies.items():
+            self._lanes[name].dispatcher.use(policy)
+
     def start(self) -> None:
         """Join the journal's agents, and start executing.
 

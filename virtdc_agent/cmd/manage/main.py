@@ -58,6 +58,13 @@ def main() -> int:
     return status
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return a parser of all commands, to describe them by."""
+    described = argparse.ArgumentParser('virtdc-manage')
+    _add_commands(described.add_subparsers(metavar='command'))
+    return described
+
+
 def _add_commands(
     categories: argparse._SubParsersAction[argparse.ArgumentParser],
 ) -> None:

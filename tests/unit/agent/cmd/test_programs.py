@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 from tests.unit.agent import builders
@@ -203,3 +207,76 @@ class TestAgent(ProgramCase):
         done = self.run_program('agent')
         self.assertEqual(78, done.returncode)
         self.assertIn(str(self.conf), done.stderr)
+
+
+RUNS = """
+[agent]
+backend = memory
+exporter = memory
+[executor]
+policy = fixed
+batch_size = {limit}
+[retention]
+max_finished = {finished}
+"""
+
+
+class TestRunningAgent(ProgramCase):
+    """The program without a bus, as systemd starts and reloads it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write(RUNS.format(limit=3, finished=1000))
+        self.run_program('manage', 'db', 'sync')
+        self.log = self.folder / 'log'
+        self.ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.ready.close)
+        self.ready.bind(str(self.folder / 'notify'))
+        self.ready.settimeout(60)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with self.log.open('wb') as log:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    *('-W', 'ignore', '-m', 'virtdc_agent.cmd.agent'),
+                    *('--config-file', str(self.conf)),
+                ],
+                env={
+                    **os.environ,
+                    'NOTIFY_SOCKET': str(self.folder / 'notify'),
+                },
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertEqual(b'READY=1', self.ready.recv(100))
+        return process
+
+    def reload(self, process: subprocess.Popen[bytes], words: str) -> None:
+        process.send_signal(signal.SIGHUP)
+        for _ in range(600):
+            if words in self.log.read_text(encoding='utf-8'):
+                return
+            time.sleep(0.1)
+        self.fail(f'{words!r} not in {self.log.read_text(encoding="utf-8")}')
+
+    def test_reads_its_configuration_again_and_goes_on(self) -> None:
+        process = self.start()
+        self.write(RUNS.format(limit=7, finished=1000))
+        self.reload(process, 'quick lane is fixed now, and begins with 7')
+        self.write(RUNS.format(limit=0, finished=1000))
+        self.reload(process, 'The changed configuration is not used')
+        self.write(RUNS.format(limit=8, finished='many'))
+        self.reload(process, 'many')
+        self.write(RUNS.format(limit=9, finished=5))
+        self.reload(process, 'quick lane is fixed now, and begins with 9')
+        self.assertIsNone(process.poll())
+        process.terminate()
+        self.assertEqual(0, process.wait(60))
+        told = self.log.read_text(encoding='utf-8')
+        self.assertNotIn('begins with 0', told)
+        self.assertNotIn('begins with 8', told)
+        # What does not change is not begun anew.
+        self.assertNotIn('copy lane is', told)
