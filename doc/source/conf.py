@@ -1,5 +1,10 @@
 """How the documentation is built."""
 
+from pathlib import Path
+import sys
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'ext'))
+
 project = 'VirtDC'
 copyright = 'VirtDC developers'
 author = 'VirtDC developers'
@@ -7,6 +12,7 @@ extensions = [
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'sphinxcontrib.autoprogram',
+    'support_matrix',
 ]
 root_doc = 'index'
 exclude_patterns = []
