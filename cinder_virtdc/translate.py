@@ -409,7 +409,10 @@ def stats(capacity: Capacity) -> dict[str, Any]:
         'thick_provisioning_support': (
             Provisioning.THICK in capacity.provisionings
         ),
-        'online_extend_support': Operation.EXTEND in capacity.operations,
+        'online_extend_support': (
+            Operation.EXTEND in capacity.operations
+            and capacity.can_grow_in_use
+        ),
         'total_volumes': capacity.volumes,
         # A qcow2 image has one writer. Which volumes may have several is for
         # Cinder to say, by their types.

@@ -215,6 +215,7 @@ class AgentEndpoint:
                     waiting=counts.waiting,
                     running=counts.running,
                     image_urls=self._image_urls,
+                    can_grow_in_use=self._exporter.can_grow_in_use,
                 )
             )
         }

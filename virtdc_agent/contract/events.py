@@ -481,6 +481,8 @@ class Capacity:
     :param storage_protocol: how hosts reach volumes, in Cinder's words.
     :param image_urls: what the addresses begin with of images that it can
         read by itself. Since 1.1.
+    :param can_grow_in_use: whether a volume is extended while it is attached.
+        Since 1.2.
     """
 
     agent: str
@@ -499,3 +501,4 @@ class Capacity:
     waiting: int = 0
     running: int = 0
     image_urls: tuple[str, ...] = ()
+    can_grow_in_use: bool = True

@@ -141,6 +141,7 @@ def capacity_to(capacity: Capacity) -> Primitive:
         'waiting': capacity.waiting,
         'running': capacity.running,
         'image_urls': list(capacity.image_urls),
+        'can_grow_in_use': capacity.can_grow_in_use,
     }
 
 
@@ -173,4 +174,6 @@ def capacity_from(reader: Reader) -> Capacity:
         image_urls=(
             reader.texts('image_urls') if reader.has('image_urls') else ()
         ),
+        # Before 1.2 none said that it could not.
+        can_grow_in_use=reader.boolean('can_grow_in_use', default=True),
     )

@@ -225,6 +225,13 @@ class TestQuestions(EndpointCase):
         self.assertEqual(1, capacity.volumes)
         self.assertEqual(1, capacity.waiting)
         self.assertEqual(GIB, capacity.provisioned_bytes)
+        self.assertTrue(capacity.can_grow_in_use)
+
+    def test_get_capacity_of_what_does_not_grow_in_use(self) -> None:
+        with mock.patch.object(MemoryExporter, 'can_grow_in_use', False):
+            answer = self.ask('get_capacity')
+        capacity = codec.decode(answer['item'], Capacity)
+        self.assertFalse(capacity.can_grow_in_use)
 
     def test_get_capacity_of_a_storage_that_is_away(self) -> None:
         away = exceptions.BackendUnavailable('the storage is away')

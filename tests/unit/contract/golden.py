@@ -408,7 +408,9 @@ V1_2: dict[str, Message] = {
         for change in alarms.AlarmChange
     },
     'capacity': dataclasses.replace(
-        V1_1['capacity'], operations=frozenset(Operation)
+        V1_1['capacity'],
+        operations=frozenset(Operation),
+        can_grow_in_use=False,
     ),
 }
 

@@ -275,5 +275,6 @@ messages = st.one_of(
         waiting=counts,
         running=counts,
         image_urls=st.lists(texts(), max_size=8).map(tuple),
+        can_grow_in_use=st.booleans(),
     ),
 )

@@ -241,6 +241,10 @@ FINGERPRINTS['1.2'] = with_operations(
             'volume_ids': 'list of text',
         },
         'virtdc.volume': VOLUME_1_2,
+        'virtdc.capacity': {
+            **FINGERPRINTS['1.1']['virtdc.capacity'],
+            'can_grow_in_use': 'boolean',
+        },
         'virtdc.trashed_volume': {
             'volume': 'object, required',
             **{f'volume.{name}': kind for name, kind in VOLUME_1_2.items()},

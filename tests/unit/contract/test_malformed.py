@@ -33,6 +33,7 @@ IDENTIFIER: list[object] = [
     *('', '.', '..', '../x', 'a/b', 'a\\b', '/etc', '.hidden', '-rf', '_x'),
     *('a b', 'a\n', '\na', 'a%2fb', 'ü', '٣', 'a' * 65),
 ]
+NOT_BOOLEANS = [None, 0, 1, 'true', 1.5, [], {}]
 NOT_INTEGERS = [None, True, False, '1', 1.0, NAN, INFINITY, [], {}]
 SIZE: list[object] = [MISSING, *NOT_INTEGERS, -1, 0, 2**63, HUGE]
 COUNT: list[object] = [MISSING, *NOT_INTEGERS, -1, 2**63, HUGE]
@@ -240,6 +241,7 @@ CASES: dict[str, dict[str, list[object]]] = {
         'waiting': COUNT,
         'running': COUNT,
         'image_urls': optional(TEXTS),
+        'can_grow_in_use': optional(NOT_BOOLEANS),
     },
 }
 

@@ -390,6 +390,13 @@ class StatsTest(unittest.TestCase):
         self.assertFalse(stats['multiattach'])
         self.assertFalse(stats['consistent_group_snapshot_enabled'])
 
+    def test_what_hosts_would_not_see_is_not_promised(self) -> None:
+        # Or Cinder tries, and a volume in use is left in an error.
+        stats = translate.stats(
+            dataclasses.replace(self.capacity, can_grow_in_use=False)
+        )
+        self.assertFalse(stats['online_extend_support'])
+
     def test_down(self) -> None:
         for known in (None, self.capacity):
             stats = translate.stats_when_down(known)
