@@ -25,19 +25,23 @@ _PACKAGES = {
 _WAIT_S = 15.0
 
 
-def require() -> None:
-    """Skip the test, or fail it, if something is not installed."""
-    missing = {
+def missing() -> list[str]:
+    """Return the packages that are needed and not installed."""
+    found = {
         package
         for program, package in _PACKAGES.items()
         if shutil.which(program) is None
     }
-    if not missing and not any(
-        Path('/usr/lib').glob('**/qemu/block-iscsi.so')
-    ):
-        missing = {'qemu-block-extra'}
-    if missing:
-        words = 'not installed: ' + ', '.join(sorted(missing))
+    if not any(Path('/usr/lib').glob('*/qemu/block-iscsi.so')):
+        found.add('qemu-block-extra')
+    return sorted(found)
+
+
+def require() -> None:
+    """Skip the test, or fail it, if something is not installed."""
+    packages = missing()
+    if packages:
+        words = 'not installed: ' + ', '.join(packages)
         if os.environ.get(REQUIRED):
             raise AssertionError(words)
         raise unittest.SkipTest(words)

@@ -27,6 +27,7 @@ def main() -> int:
         'Keystone, Glance, Cinder, the agent and the listener, on loopback. '
         'Prints what passed, what failed, and why the rest was skipped. Needs '
         'root, and some ten minutes.',
+        epilog='Another part is "tools/acceptance guest"; it has a --help.',
     )
     parser.add_argument(
         '--only',

@@ -72,6 +72,9 @@ class TestOptions(unittest.TestCase):
             *('volume_backend_name', 'auth_url', 'username', 'password'),
             *('project_name', 'user_domain_name', 'project_domain_name'),
             *('auth_type', 'amqp_durable_queues'),
+            # Nova's.
+            *('nfs_mount_point_base', 'nfs_mount_options'),
+            'send_service_user_token',
         }
         text = text_of('doc/source/install/index.rst')
         examples = re.findall(r'code-block:: ini\n\n((?:   .*\n|\n)+)', text)

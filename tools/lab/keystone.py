@@ -129,6 +129,11 @@ class Keystone(identity.Identity):
         with self._lock:
             return self._log_in(user)[1]
 
+    def service_token(self, user: str) -> str:
+        """Return a new token of a service user."""
+        answer = self._ask_token(user, SERVICE_PROJECT)
+        return answer.headers['x-subject-token']
+
     def client(self) -> rest.Rest:
         """Return a client of Keystone that acts as the administrator."""
         return rest.Rest(self.url, self.headers())
@@ -189,33 +194,35 @@ class Keystone(identity.Identity):
 
     def _log_in(self, user: str) -> tuple[str, str]:
         if user not in self._sessions:
-            domain = {'name': DOMAIN}
-            answer = rest.Rest(self.url).ask(
-                'POST',
-                '/auth/tokens',
-                {
-                    'auth': {
-                        'identity': {
-                            'methods': ['password'],
-                            'password': {
-                                'user': {
-                                    'name': user,
-                                    'domain': domain,
-                                    'password': self._passwords[user],
-                                }
-                            },
-                        },
-                        'scope': {'project': {'name': user, 'domain': domain}},
-                    }
-                },
-            )
-            if answer.status != 201:
-                raise errors.LabError(
-                    f'{user} cannot log in to Keystone: '
-                    f'{json.dumps(answer.body)}'
-                )
+            answer = self._ask_token(user, user)
             self._sessions[user] = (
                 answer.headers['x-subject-token'],
                 answer.body['token']['project']['id'],
             )
         return self._sessions[user]
+
+    def _ask_token(self, user: str, project: str) -> rest.Answer:
+        domain = {'name': DOMAIN}
+        who = {
+            'name': user,
+            'domain': domain,
+            'password': self._passwords[user],
+        }
+        answer = rest.Rest(self.url).ask(
+            'POST',
+            '/auth/tokens',
+            {
+                'auth': {
+                    'identity': {
+                        'methods': ['password'],
+                        'password': {'user': who},
+                    },
+                    'scope': {'project': {'name': project, 'domain': domain}},
+                }
+            },
+        )
+        if answer.status != 201:
+            raise errors.LabError(
+                f'{user} cannot log in to Keystone: {json.dumps(answer.body)}'
+            )
+        return answer

@@ -9,6 +9,7 @@ it is a mount point. Needs root and xfsprogs.
 from __future__ import annotations
 
 from pathlib import Path
+import shutil
 import subprocess
 
 from tools.lab import errors
@@ -19,12 +20,16 @@ _SIZE_BYTES = 64 * 1024**3
 
 
 class Share:
-    """A share on the machine's own disk. Its space is taken as it is used."""
+    """A share on the machine's own disk. Its space is taken as it is used.
 
-    def __init__(self, folder: Path) -> None:
+    :param group: whose members may use what is in it; by default nobody's.
+    """
+
+    def __init__(self, folder: Path, group: str | None = None) -> None:
         self.pool = folder / 'pool'
         self.base = folder / 'mounts'
         self._disk = folder / 'disk'
+        self._group = group
         self._mount_point = nfs_control.mount_point(self.base, self.pool)
 
     @property
@@ -46,6 +51,9 @@ class Share:
             _run('mkfs.xfs', '-q', '-m', 'reflink=1', str(self._disk))
             # The loop device goes with the mount.
             _run('mount', '-o', 'loop', str(self._disk), str(self.pool))
+        if self._group is not None:
+            shutil.chown(self.pool, group=self._group)
+            self.pool.chmod(0o2770)
         if not runfolder.is_mounted(self._mount_point):
             _run('mount', '--bind', str(self.pool), str(self._mount_point))
 

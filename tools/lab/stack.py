@@ -54,6 +54,8 @@ class Settings:
     share: bool = False
     """The pool is a file system of its own, and mounted where hosts expect
     it: what Cinder needs to copy images. Needs root."""
+    share_group: str | None = None
+    """Whose members may use the share, as hypervisors do."""
     backup: bool = False
     """cinder-backup, into a folder of the lab."""
     key_manager: bool = False
@@ -69,6 +71,8 @@ class Settings:
     """The dashboard; needs Keystone and the second environment."""
     dashboard_venv: Path | None = None
     """The second environment; made if it is not there."""
+    services: tuple[catalogue.Entry, ...] = ()
+    """More of Keystone's catalogue, each with a service user of its name."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -144,7 +148,9 @@ class Lab:
             )
         self.share: shares.Share | None = None
         if settings.share:
-            self.share = shares.Share(self.folder / 'share')
+            self.share = shares.Share(
+                self.folder / 'share', settings.share_group
+            )
         self.nfs_control: nfs_control.NfsControl | None = None
         backends = list(settings.backends)
         if settings.nfs_control:
@@ -328,6 +334,8 @@ class Lab:
             }
         if self.keystone:
             sections.update(self.keystone.service_sections('cinder'))
+            if any(one.kind == 'compute' for one in self.settings.services):
+                sections['nova'] = self.keystone.service_options('cinder', '')
         if self.glance:
             sections['DEFAULT'] = {'glance_api_servers': self.glance.url}
         return sections
@@ -436,7 +444,11 @@ class Lab:
             # Only if it runs: with an image service that does not answer,
             # "openstack volume create" fails.
             entries.append(catalogue.Entry('image', 'glance', self.glance.url))
-        catalogue.fill(self.keystone, entries, ('cinder', 'glance', 'virtdc'))
+        entries += self.settings.services
+        users = [one.name for one in self.settings.services]
+        catalogue.fill(
+            self.keystone, entries, ('cinder', 'glance', 'virtdc', *users)
+        )
 
 
 def stop(folder: Path) -> list[str]:
