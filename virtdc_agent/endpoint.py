@@ -6,102 +6,25 @@ field at fault; no exception crosses the bus.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
-import functools
-import logging
-from typing import Concatenate, ParamSpec
 
 import oslo_messaging
 
+from virtdc_agent.alarm_calls import AlarmCalls
+from virtdc_agent.answering import Answer
+from virtdc_agent.answering import answered
 from virtdc_agent.contract import codec
-from virtdc_agent.contract.errors import ContractError
 from virtdc_agent.contract.errors import MalformedMessage
-from virtdc_agent.contract.errors import NotAuthentic
-from virtdc_agent.contract.errors import UnsupportedVersion
 from virtdc_agent.contract import events
 from virtdc_agent.contract.fields import Reader
 from virtdc_agent.contract import rpc
-from virtdc_agent.contract.rpc import ErrorCode
 from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
 from virtdc_agent import exceptions
 from virtdc_agent.intake import Intake
 from virtdc_agent import interfaces
 
-LOG = logging.getLogger(__name__)
 
-Answer = dict[str, object]
-P = ParamSpec('P')
-
-
-def _answered(
-    method: Callable[Concatenate[AgentEndpoint, P], Answer],
-) -> Callable[Concatenate[AgentEndpoint, Mapping[str, object], P], Answer]:
-    """Drop the unused bus context, and turn exceptions into refusals.
-
-    Where keys are shared, only what is signed is obeyed, and is answered
-    with a signature.
-    """
-    name = method.__name__
-
-    @functools.wraps(method)
-    def answer(
-        self: AgentEndpoint,
-        context: Mapping[str, object],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Answer:
-        # A call that proves nothing gets no signature to use elsewhere.
-        nonce = ''
-        try:
-            arguments, nonce = self._seal.check_call(self._topic, name, kwargs)
-            found = method(self, *args, **arguments)  # type: ignore[arg-type]
-        except Exception as exc:
-            found = _refusal_for(name, exc).to_primitive()
-        return self._seal.put_on_answer(nonce, found)
-
-    return answer
-
-
-def _refusal_for(call: str, exc: Exception) -> rpc.Refusal:
-    match exc:
-        case MalformedMessage():
-            LOG.warning('Refused %s: %s', call, exc)
-            return rpc.Refusal(
-                code=ErrorCode.MALFORMED, message=str(exc), field=exc.field
-            )
-        case NotAuthentic():
-            LOG.warning('Refused %s: %s', call, exc)
-            return rpc.Refusal(
-                code=ErrorCode.UNAUTHENTICATED,
-                message=f'The agent does not obey this call: {exc}.',
-            )
-        case UnsupportedVersion() | ContractError():
-            LOG.warning('Refused %s: %s', call, exc)
-            return rpc.Refusal(
-                code=ErrorCode.UNSUPPORTED_VERSION, message=str(exc)
-            )
-        case exceptions.EventConflict():
-            return rpc.Refusal(code=ErrorCode.CONFLICT, message=str(exc))
-        case exceptions.EventNotFound() | exceptions.VolumeNotFound():
-            return rpc.Refusal(code=ErrorCode.NOT_FOUND, message=str(exc))
-        case exceptions.JournalUnavailable() | exceptions.BackendError():
-            LOG.warning('Refused %s: %s', call, exc)
-            return rpc.Refusal(code=ErrorCode.UNAVAILABLE, message=str(exc))
-        case exceptions.EventRejected():
-            return rpc.Refusal(code=ErrorCode.CONFLICT, message=str(exc))
-        case _:
-            LOG.error('Unexpected error in %s', call, exc_info=exc)
-            return rpc.Refusal(
-                code=ErrorCode.INTERNAL,
-                message=f'The agent met an unexpected error in {call}; its '
-                'log has the details.',
-            )
-
-
-class AgentEndpoint:
+class AgentEndpoint(AlarmCalls):
     """The agent's side of the calls. Safe from any thread.
 
     Arguments are whatever came over the bus, and are checked here.
@@ -127,6 +50,7 @@ class AgentEndpoint:
         self._topic = topic
         self._seal = seal or sealing.Seal()
         self._journal = journal
+        self._alarms = journal
         self._intake = intake
         self._backend = backend
         self._exporter = exporter
@@ -134,12 +58,12 @@ class AgentEndpoint:
         self._operations = operations
         self._image_urls = image_urls
 
-    @_answered
+    @answered
     def submit(self, event: object = None) -> Answer:
         """Accept an event; it is durable when this answers."""
         return {'item': codec.encode(self._intake.receive(event))}
 
-    @_answered
+    @answered
     def get_events(self, event_ids: object = None) -> Answer:
         """Return the latest transitions of many events at once."""
         if isinstance(event_ids, list) and len(event_ids) > rpc.MAX_IDS:
@@ -150,7 +74,7 @@ class AgentEndpoint:
         latest = self._journal.get_latest(ids)
         return {'items': [codec.encode(item) for item in latest.values()]}
 
-    @_answered
+    @answered
     def get_changes(self, after: object = 0, limit: object = 100) -> Answer:
         """Return the transitions that follow a sequence."""
         reader = Reader({'after': after, 'limit': limit}, '')
@@ -164,7 +88,7 @@ class AgentEndpoint:
             'last': changes.last,
         }
 
-    @_answered
+    @answered
     def cancel(self, event_id: object = None) -> Answer:
         """Withdraw an event; return its latest transition."""
         reader = Reader({'event_id': event_id}, '')
@@ -174,7 +98,7 @@ class AgentEndpoint:
             )
         }
 
-    @_answered
+    @answered
     def get_volumes(
         self, marker: object = None, limit: object = 100
     ) -> Answer:
@@ -189,7 +113,27 @@ class AgentEndpoint:
             'next': page.next_marker,
         }
 
-    @_answered
+    @answered
+    def get_volume(self, volume_id: object = None) -> Answer:
+        """Return one volume."""
+        reader = Reader({'volume_id': volume_id}, '')
+        volume = self._journal.get_volume(reader.identifier('volume_id'))
+        return {'item': codec.encode(volume)}
+
+    @answered
+    def get_trash(self, marker: object = None, limit: object = 100) -> Answer:
+        """Return a page of volumes in the trash."""
+        reader = Reader({'marker': marker, 'limit': limit}, '')
+        page = self._journal.get_trash(
+            reader.identifier('marker') if reader.has('marker') else None,
+            reader.integer('limit', minimum=1, maximum=rpc.MAX_PAGE),
+        )
+        return {
+            'items': [codec.encode(trashed) for trashed in page.trashed],
+            'next': page.next_marker,
+        }
+
+    @answered
     def get_capacity(self) -> Answer:
         """Say what this agent is and what its storage can hold."""
         space = self._backend.space()
@@ -220,7 +164,7 @@ class AgentEndpoint:
             )
         }
 
-    @_answered
+    @answered
     def get_connection(
         self, volume_id: object = None, host: object = None
     ) -> Answer:

@@ -17,6 +17,7 @@ import datetime
 import threading
 from typing import Any, ClassVar, Protocol, Self
 
+from virtdc_agent.contract import alarms
 from virtdc_agent.contract import events
 from virtdc_agent import model
 from virtdc_agent.scheduling import Lane
@@ -43,7 +44,69 @@ class Clock(abc.ABC):
         """
 
 
-class Journal(abc.ABC):
+class Alarms(abc.ABC):
+    """What a person must see: one row by kind and subject.
+
+    What is raised inside an event is raised with its end. Safe from any
+    thread, beside any number of running agents. Each method is a transaction.
+
+    :raises JournalUnavailable: from any method; ask again later.
+    """
+
+    @abc.abstractmethod
+    def get_alarms(self, marker: str | None, limit: int) -> model.AlarmPage:
+        """Return up to ``limit`` raised alarms that follow ``marker``."""
+
+    @abc.abstractmethod
+    def get_alarm(self, kind: str, subject: str) -> alarms.Alarm:
+        """Return an alarm that is raised.
+
+        :raises AlarmNotFound: it is not.
+        """
+
+    @abc.abstractmethod
+    def get_alarm_notices(
+        self, after: int, limit: int
+    ) -> Sequence[alarms.AlarmNotice]:
+        """Return what has become of alarms since a revision, in its order.
+
+        Only the latest of each.
+        """
+
+    @abc.abstractmethod
+    def raise_alarm(
+        self,
+        *,
+        kind: str,
+        subject: str,
+        severity: alarms.Severity,
+        message: str,
+        details: Mapping[str, object] | None = None,
+    ) -> model.AlarmNews:
+        """Raise an alarm, or count one that is raised already.
+
+        With the same content it is counted and nothing else: its revision
+        stays. With another it is news, and not acknowledged any more.
+        """
+
+    @abc.abstractmethod
+    def acknowledge_alarm(
+        self, kind: str, subject: str, by: str, comment: str
+    ) -> alarms.Alarm:
+        """Note that someone has seen an alarm.
+
+        :raises AlarmNotFound: it is not raised.
+        """
+
+    @abc.abstractmethod
+    def clear_alarm(self, kind: str, subject: str) -> bool:
+        """End an alarm whose cause is gone.
+
+        :returns: whether it was raised; one that was not is fine.
+        """
+
+
+class Journal(Alarms):
     """The durable log of events, and of the volumes they leave.
 
     The one authority on state, for one agent or for several that share it.
@@ -265,6 +328,34 @@ class Journal(abc.ABC):
         """
 
     @abc.abstractmethod
+    def get_trash(
+        self,
+        marker: str | None,
+        limit: int,
+        *,
+        until: datetime.datetime | None = None,
+    ) -> model.TrashPage:
+        """Return up to ``limit`` volumes in the trash, whose id follows.
+
+        :param until: only those whose time is up by then.
+        """
+
+    @abc.abstractmethod
+    def get_trashed(self, volume_id: str) -> events.TrashedVolume:
+        """Return a volume that lies in the trash.
+
+        :raises VolumeNotFound: it does not.
+        """
+
+    @abc.abstractmethod
+    def become_scanner(self) -> bool:
+        """Take the role of who compares storage and journal, for all agents.
+
+        :returns: whether it is this agent's; not while another one has it
+            that is alive.
+        """
+
+    @abc.abstractmethod
     def count(self) -> model.Counts:
         """Say how much there is of what."""
 
@@ -293,7 +384,7 @@ class Journal(abc.ABC):
         """Let go of the database. No other call may follow."""
 
 
-class JournalKeeping(abc.ABC):
+class JournalKeeping(Alarms):
     """What people and programs do to a journal beside executing it.
 
     Safe from any thread, beside any number of running agents.
@@ -342,23 +433,6 @@ class JournalKeeping(abc.ABC):
 
         Reads everything: its cost grows with the journal.
         """
-
-    @abc.abstractmethod
-    def get_alarms(self) -> Sequence[model.Alarm]:
-        """Return the alarms that are raised, oldest first."""
-
-    @abc.abstractmethod
-    def acknowledge_alarm(
-        self, kind: str, subject: str, by: str, comment: str
-    ) -> None:
-        """Note that someone has seen an alarm.
-
-        :raises AlarmNotFound: it is not raised.
-        """
-
-    @abc.abstractmethod
-    def clear_alarm(self, kind: str, subject: str) -> None:
-        """End an alarm whose cause is gone; one that is not raised is fine."""
 
 
 class OperationContext(Protocol):
@@ -432,6 +506,8 @@ class Backend(abc.ABC):
     provisionings: frozenset[events.Provisioning]
     default_provisioning: events.Provisioning = events.Provisioning.THIN
     """What a volume gets that does not ask."""
+    has_trash: bool = False
+    """Whether it has ``discard``, ``restore`` and ``purge``."""
     has_instant_copies: bool = False
     """Whether a volume's bytes are copied all at one instant, at no cost.
 
@@ -530,6 +606,34 @@ class Backend(abc.ABC):
         return None
 
     # Those below are optional: see ``operations``.
+
+    def discard(self, volume_id: str, context: OperationContext) -> None:
+        """Take a volume out of sight such that it can be restored.
+
+        For those that have ``has_trash``. What is kept is known by the
+        volume and by the event that discarded it. One that is not there
+        counts as discarded. It still takes its space; no host reaches it.
+        """
+        raise NotImplementedError
+
+    def restore(
+        self, volume_id: str, discarded_by: str, context: OperationContext
+    ) -> model.VolumeFacts:
+        """Bring back a volume as it was when an event discarded it.
+
+        If the storage keeps none, but has a volume of this id, that one is
+        taken: it was restored before, or put back by hand.
+
+        :param discarded_by: id of that event.
+        :raises EventRejected: none is kept, or something has its name.
+        """
+        raise NotImplementedError
+
+    def purge(
+        self, volume_id: str, discarded_by: str, context: OperationContext
+    ) -> None:
+        """Remove for good what an event has discarded; none is fine."""
+        raise NotImplementedError
 
     def snapshot(
         self,

@@ -13,6 +13,8 @@ import dataclasses
 import datetime
 import enum
 
+from virtdc_agent.contract.alarms import Alarm
+from virtdc_agent.contract.alarms import AlarmChange
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
@@ -22,6 +24,7 @@ from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
 from virtdc_agent.scheduling import Lane
 
@@ -41,6 +44,8 @@ class Claim:
     :param snapshots: likewise, the snapshots of the source if the event
         copies one, else of the volume, or of all members; told only to
         events that snapshots matter to.
+    :param trashed: what lies in the trash under the volume's id; told only
+        to events that it matters to.
     :param losses: how many agents have died while they executed it. An
         event with any is a suspect, and executed alone.
     """
@@ -52,6 +57,7 @@ class Claim:
     source: Volume | None = None
     members: tuple[Volume, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
+    trashed: TrashedVolume | None = None
     lane: Lane = Lane.QUICK
     losses: int = 0
 
@@ -110,9 +116,13 @@ class PutVolume:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveVolume:
-    """The volume exists no more."""
+    """The volume exists no more.
+
+    :param is_purged: nor does what lay in the trash under its id.
+    """
 
     volume_id: str
+    is_purged: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +146,36 @@ class PutSnapshots:
     snapshots: tuple[Snapshot, ...]
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DiscardVolume:
+    """The volume is in the trash now, in the place of what lay there."""
+
+    trashed: TrashedVolume
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreVolume:
+    """The volume is out of the trash, and exists now as this says."""
+
+    volume: Volume
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeVolume:
+    """The volume is not in the trash any more."""
+
+    volume_id: str
+
+
 VolumeChange = (
-    PutVolume | RemoveVolume | PutSnapshot | PutSnapshots | RemoveSnapshot
+    PutVolume
+    | RemoveVolume
+    | PutSnapshot
+    | PutSnapshots
+    | RemoveSnapshot
+    | DiscardVolume
+    | RestoreVolume
+    | PurgeVolume
 )
 """What an operation has made of its volume, or of snapshots."""
 
@@ -200,9 +238,46 @@ class SnapshotPage:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TrashPage:
+    """A page of volumes in the trash, in order of ``volume_id``.
+
+    :param next_marker: where the following page begins; ``None`` at the end.
+    """
+
+    trashed: Sequence[TrashedVolume]
+    next_marker: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmPage:
+    """A page of raised alarms, in order of kind and subject.
+
+    :param next_marker: where the following page begins; ``None`` at the end.
+    :param revision: the latest of all alarms.
+    """
+
+    alarms: Sequence[Alarm]
+    next_marker: str | None
+    revision: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmNews:
+    """An alarm as somebody has just left it.
+
+    :param change: what has become of it; ``None``: it was counted only.
+    """
+
+    alarm: Alarm
+    change: AlarmChange | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """How much the journal holds now; cheap to ask.
 
+    :param provisioned_bytes: of all volumes, those in the trash included:
+        whoever restores one finds its room.
     :param suspects: how many events wait that an agent has died of.
     :param finished: ended events that are still kept.
     :param sequence: the latest of all.
@@ -292,25 +367,6 @@ class AgentRecord:
     is_publisher: bool
     running: int
     closed: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """A condition that a person must see; one row by kind and subject.
-
-    :param kind: as ``event-lost``; the catalogue says what to do about it.
-    :param subject: what it is about: a volume's id.
-    :param count: how often it was raised.
-    """
-
-    kind: str
-    subject: str
-    message: str
-    raised_at: datetime.datetime
-    updated_at: datetime.datetime
-    count: int
-    acknowledged_by: str = ''
-    comment: str = ''
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

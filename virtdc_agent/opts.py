@@ -92,6 +92,17 @@ AGENT_OPTS = [
         "so. More takes more of the journal's disk, about 2 KiB each.",
     ),
     cfg.FloatOpt(
+        'trash_s',
+        default=86_400.0,
+        min=0.0,
+        max=365 * 86_400.0,
+        help='For how many seconds a volume that was deleted in the data '
+        'centre lies in the trash, from where it can be restored. What the '
+        'cloud deletes is gone at once. A day is time to notice; more keeps '
+        'space taken for longer, as the trash counts as provisioned. 0: no '
+        'trash.',
+    ),
+    cfg.FloatOpt(
         'drain_timeout_s',
         default=30.0,
         min=0.0,

@@ -10,6 +10,7 @@ import logging
 from oslo_config import cfg
 from pbr import version
 
+from virtdc_agent.alarm_teller import AlarmTeller
 from virtdc_agent import bus
 from virtdc_agent.clock import SystemClock
 from virtdc_agent.contract import events
@@ -32,13 +33,19 @@ from virtdc_agent.journal.sql import SqlJournal
 from virtdc_agent import model
 from virtdc_agent import opts
 from virtdc_agent.outbox import Outbox
+from virtdc_agent.periodic import Periodic
 from virtdc_agent import plugins
 from virtdc_agent.retention import Purger
 from virtdc_agent import scheduling
 from virtdc_agent.scheduling import Lane
+from virtdc_agent.trash import Emptier
 
 LOG = logging.getLogger(__name__)
 
+_TELL_INTERVAL_S = 1.0
+"""How soon it is told what has become of an alarm. To ask costs one read of
+an index; at each commit it would cost more than the commits that matter."""
+_EMPTY_INTERVAL_S = 60.0
 _PAGE = 1000
 """How many volumes are read from the journal at a time."""
 
@@ -85,6 +92,7 @@ class Service:
         self._executor: Executor | None = None
         self._outbox: Outbox | None = None
         self._purger: Purger | None = None
+        self._periodic: list[Periodic] = []
         self._server: bus.CallServer | None = None
 
     def start(self) -> None:
@@ -100,16 +108,21 @@ class Service:
         self._backend.start()
         self._exporter.start()
         self._journal = journal = open_journal(self._conf, self._clock)
+        keeping = open_keeping(self._conf, self._clock)
         handlers = self._handlers(journal)
+        intake = Intake(journal, max_waiting=self._conf.agent.max_waiting)
         self._outbox = self._make_outbox(journal)
         self._executor = self._make_executor(journal, handlers)
-        self._purger = self._make_purger()
-        self._server = self._make_server(journal, handlers)
+        self._purger = self._make_purger(keeping)
+        self._periodic = self._make_periodic(journal, keeping, intake)
+        self._server = self._make_server(journal, intake, handlers)
         self._sweep()
         self._exporter.resume(_attached(journal))
         self._outbox.start()
         self._executor.start()
         self._purger.start()
+        for one in self._periodic:
+            one.start()
         self._server.start()
         counts = journal.count()
         LOG.info(
@@ -160,6 +173,8 @@ class Service:
         LOG.info('Agent %s is stopping.', self._name)
         if self._server is not None:
             self._server.stop()
+        for one in self._periodic:
+            one.stop()
         idle = True
         if self._executor is not None:
             idle = self._executor.drain(self._conf.agent.drain_timeout_s)
@@ -179,18 +194,49 @@ class Service:
             images=self._images,
             room=Room(self._backend.space, journal.count_lately),
             clock=self._clock,
+            trash_s=self._conf.agent.trash_s,
+        )
+
+    def _make_periodic(
+        self,
+        journal: SqlJournal,
+        keeping: interfaces.JournalKeeping,
+        intake: Intake,
+    ) -> list[Periodic]:
+        options = self._conf.agent
+        emptier = Emptier(journal=journal, intake=intake, clock=self._clock)
+        teller = AlarmTeller(alarms=journal, publisher=self._publisher())
+        return [
+            Periodic(
+                'alarms',
+                teller.tell,
+                clock=self._clock,
+                interval_s=_TELL_INTERVAL_S,
+                is_first_at_once=True,
+            ),
+            Periodic(
+                'trash',
+                emptier.empty,
+                clock=self._clock,
+                interval_s=min(
+                    _EMPTY_INTERVAL_S, max(1.0, options.trash_s / 10)
+                ),
+            ),
+        ]
+
+    def _publisher(self) -> bus.BusPublisher:
+        return bus.BusPublisher(
+            self._notification_transport,
+            topic=self._conf.agent.notification_topic,
+            publisher_id=f'virtdc-agent.{self._name}',
+            clock=self._clock,
+            seal=self._seal,
         )
 
     def _make_outbox(self, journal: interfaces.Journal) -> Outbox:
         return Outbox(
             journal=journal,
-            publisher=bus.BusPublisher(
-                self._notification_transport,
-                topic=self._conf.agent.notification_topic,
-                publisher_id=f'virtdc-agent.{self._name}',
-                clock=self._clock,
-                seal=self._seal,
-            ),
+            publisher=self._publisher(),
             clock=self._clock,
             retry_interval_s=self._conf.outbox.retry_interval_s,
             poll_interval_s=(
@@ -221,9 +267,9 @@ class Service:
             on_end=self._on_end,
         )
 
-    def _make_purger(self) -> Purger:
+    def _make_purger(self, keeping: interfaces.JournalKeeping) -> Purger:
         return Purger(
-            keeping=open_keeping(self._conf, self._clock),
+            keeping=keeping,
             retention=_retention(self._conf),
             clock=self._clock,
             interval_s=self._conf.retention.interval_s,
@@ -246,7 +292,10 @@ class Service:
             )
 
     def _make_server(
-        self, journal: interfaces.Journal, handlers: Handlers
+        self,
+        journal: interfaces.Journal,
+        intake: Intake,
+        handlers: Handlers,
     ) -> bus.CallServer:
         return bus.CallServer(
             self._rpc_transport,
@@ -255,9 +304,7 @@ class Service:
             endpoint=AgentEndpoint(
                 agent=self._name,
                 journal=journal,
-                intake=Intake(
-                    journal, max_waiting=self._conf.agent.max_waiting
-                ),
+                intake=intake,
                 backend=self._backend,
                 exporter=self._exporter,
                 plugin_names=(

@@ -186,7 +186,9 @@ class Run:
         history = list(_history(journal))
         keeping = self.world.keeping()
         try:
-            alarmed = {one.subject for one in keeping.get_alarms()}
+            alarmed = {
+                one.subject for one in keeping.get_alarms(None, 1000).alarms
+            }
             problems = keeping.check()
         finally:
             keeping.close()

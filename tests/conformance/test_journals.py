@@ -5,10 +5,12 @@ from __future__ import annotations
 import unittest
 
 from tests.conformance import broken_journals as broken
+from tests.conformance import broken_trash_journals as broken_trash
 from tests.conformance import journals
 from tests.conformance import tripping
 from virtdc_agent.conformance import journal
 from virtdc_agent.conformance.journal_snapshots import SnapshotRules
+from virtdc_agent.conformance.journal_trash import TrashRules
 from virtdc_agent.conformance import sharing
 
 
@@ -24,6 +26,10 @@ class TestSnapshotsMemory(journals.OnMemory, SnapshotRules):
     pass
 
 
+class TestTrashMemory(journals.OnMemory, TrashRules):
+    pass
+
+
 class TestSqlite(journals.OnSqlite, journal.JournalRules):
     pass
 
@@ -33,6 +39,10 @@ class TestSharedSqlite(journals.OnSqlite, sharing.SharingRules):
 
 
 class TestSnapshotsSqlite(journals.OnSqlite, SnapshotRules):
+    pass
+
+
+class TestTrashSqlite(journals.OnSqlite, TrashRules):
     pass
 
 
@@ -48,6 +58,10 @@ class TestSnapshotsPostgresql(journals.OnPostgresql, SnapshotRules):
     pass
 
 
+class TestTrashPostgresql(journals.OnPostgresql, TrashRules):
+    pass
+
+
 class TestMariadb(journals.OnMariadb, journal.JournalRules):
     pass
 
@@ -57,6 +71,10 @@ class TestSharedMariadb(journals.OnMariadb, sharing.SharingRules):
 
 
 class TestSnapshotsMariadb(journals.OnMariadb, SnapshotRules):
+    pass
+
+
+class TestTrashMariadb(journals.OnMariadb, TrashRules):
     pass
 
 
@@ -177,6 +195,41 @@ BROKEN_SHARED = {
 }
 
 
+BROKEN_TRASH = {
+    broken_trash.ForgetsTrash: {
+        'test_trash_in_pages_and_by_time',
+        'test_what_is_discarded_is_in_the_trash_alone',
+        'test_what_is_restored_is_a_volume_again',
+    },
+    broken_trash.KeepsInTrash: {'test_what_is_restored_is_a_volume_again'},
+    broken_trash.NeverPurges: {'test_what_is_purged_counts_no_more'},
+    broken_trash.NothingIsDue: {'test_trash_in_pages_and_by_time'},
+    broken_trash.StampsNothing: {'test_a_change_is_stamped_with_its_end'},
+    broken_trash.RaisesNothing: {
+        'test_a_deletion_by_the_cloud_raises_none',
+        'test_a_deletion_here_raises_an_alarm_with_its_end',
+        'test_a_volume_that_is_there_again_ends_its_alarm',
+    },
+    broken_trash.RaisesAlways: {'test_a_deletion_by_the_cloud_raises_none'},
+    broken_trash.NeverEnds: {
+        'test_a_deletion_by_the_cloud_raises_none',
+        'test_a_volume_that_is_there_again_ends_its_alarm',
+    },
+    broken_trash.EachIsNews: {
+        'test_acknowledged_is_raised_still',
+        'test_ten_thousand_times_the_same_is_one_alarm',
+    },
+    broken_trash.NothingIsNews: {'test_other_content_is_news'},
+    broken_trash.AcknowledgedIsOver: {
+        'test_acknowledged_is_raised_still',
+        'test_other_content_is_news',
+    },
+    broken_trash.BeginsAnew: {'test_cleared_is_gone_and_its_revision_goes_on'},
+    broken_trash.LastPageOnly: {'test_alarms_in_pages'},
+    broken_trash.NobodyScans: {'test_one_agent_scans'},
+    broken_trash.EditsCopy: {'test_lanes'},
+}
+
 BROKEN_SNAPSHOTS = {
     broken.LosesNames: {
         'test_a_copy_is_told_of_its_source',
@@ -209,6 +262,7 @@ ALL_BROKEN = (
     (journal.JournalRules, BROKEN),
     (sharing.SharingRules, BROKEN_SHARED),
     (SnapshotRules, BROKEN_SNAPSHOTS),
+    (TrashRules, BROKEN_TRASH),
 )
 
 

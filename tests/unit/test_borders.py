@@ -81,8 +81,19 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.images': Border(
         own=(*SEAMS, 'virtdc_agent.capacity'), libraries=['oslo_utils']
     ),
+    'virtdc_agent.periodic': Border(own=SEAMS),
+    'virtdc_agent.trash': Border(own=(*SEAMS, 'virtdc_agent.intake')),
+    'virtdc_agent.alarm_teller': Border(own=SEAMS),
+    'virtdc_agent.answering': Border(own=SEAMS),
+    'virtdc_agent.alarm_calls': Border(own=(*SEAMS, 'virtdc_agent.answering')),
     'virtdc_agent.endpoint': Border(
-        own=(*SEAMS, 'virtdc_agent.intake'), libraries=['oslo_messaging']
+        own=(
+            *SEAMS,
+            'virtdc_agent.alarm_calls',
+            'virtdc_agent.answering',
+            'virtdc_agent.intake',
+        ),
+        libraries=['oslo_messaging'],
     ),
     'virtdc_agent.bus': Border(
         own=(*SEAMS, 'virtdc_agent.endpoint'),

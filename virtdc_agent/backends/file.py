@@ -24,6 +24,7 @@ from typing import Self
 from oslo_config import cfg
 
 from virtdc_agent.backends.copies import Copies
+from virtdc_agent.backends import discarding
 from virtdc_agent.backends import finding
 from virtdc_agent.backends.folder import Folder
 from virtdc_agent.backends.folder import OpenFolder
@@ -71,6 +72,8 @@ class FileBackend(interfaces.Backend):
             Operation.SNAPSHOT_GROUP,
         }
     )
+
+    has_trash = True
 
     def __init__(
         self,
@@ -253,6 +256,42 @@ class FileBackend(interfaces.Backend):
                 ),
                 context,
             )
+
+    def discard(
+        self, volume_id: str, context: interfaces.OperationContext
+    ) -> None:
+        """See the interface.
+
+        :raises EventRejected: what has the name is not a volume of ours.
+        """
+        _check_names(volume_id, None, context)
+        with self._opened(f'Volume {volume_id}') as folder:
+            discarding.discard(folder, volume_id, context)
+
+    def restore(
+        self,
+        volume_id: str,
+        discarded_by: str,
+        context: interfaces.OperationContext,
+    ) -> model.VolumeFacts:
+        """See the interface."""
+        _check_names(volume_id, discarded_by, context)
+        with self._opened(f'Volume {volume_id}') as folder:
+            label = discarding.restore(
+                folder, volume_id, discarded_by, context
+            )
+            return self._measured(folder, volume_id, label)
+
+    def purge(
+        self,
+        volume_id: str,
+        discarded_by: str,
+        context: interfaces.OperationContext,
+    ) -> None:
+        """See the interface."""
+        _check_names(volume_id, discarded_by, context)
+        with self._opened(f'Volume {volume_id}') as folder:
+            discarding.purge(folder, volume_id, discarded_by, context)
 
     def extend(
         self,

@@ -65,6 +65,52 @@ class OpenFolder:
     fences: int
     temporary: int
     trash: int
+    discarded: int
+
+    def discard(self, name: str, kept: str) -> None:
+        """Take a name away, at once and for good, and keep the file."""
+        os.rename(name, kept, src_dir_fd=self.root, dst_dir_fd=self.discarded)
+        self.sync()
+        os.fsync(self.discarded)
+
+    def bring_back(self, kept: str, name: str) -> None:
+        """Give what was kept its name again, at once and for good.
+
+        :raises FileExistsError: something has that name; it is untouched.
+        """
+        try:
+            os.link(
+                kept,
+                name,
+                src_dir_fd=self.discarded,
+                dst_dir_fd=self.root,
+                follow_symlinks=False,
+            )
+        except FileExistsError:
+            # Linked already, by this or by an attempt that ended here.
+            made = os.lstat(kept, dir_fd=self.discarded)
+            if not os.path.samestat(made, os.lstat(name, dir_fd=self.root)):
+                raise
+        try:
+            self.sync()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=self.root)
+            raise
+
+    def find_discarded(self, kept: str) -> os.stat_result | None:
+        """Return what is kept under this name."""
+        try:
+            return os.lstat(kept, dir_fd=self.discarded)
+        except FileNotFoundError:
+            return None
+
+    def forget_discarded(self, kept: str) -> None:
+        """Remove what is kept, and then its label; none is fine."""
+        for name in (kept, layout.label_of(kept)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self.discarded)
+        os.fsync(self.discarded)
 
     def make_temporary(self, name: str) -> int:
         """Make an empty file that is no volume yet; return it open.
@@ -169,13 +215,15 @@ class OpenFolder:
         """Return every name in the folder."""
         return os.listdir(self.root)
 
-    def read_label(self, name: str) -> Label | None:
+    def read_label(self, name: str, *, is_kept: bool = False) -> Label | None:
         """Return the label of a volume or a snapshot.
 
+        :param is_kept: of one that was discarded.
         :raises ValueError: it is damaged.
         """
+        folder = self.discarded if is_kept else self.labels
         try:
-            descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=self.labels)
+            descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=folder)
         except FileNotFoundError:
             return None
         try:
@@ -183,19 +231,23 @@ class OpenFolder:
         finally:
             os.close(descriptor)
 
-    def write_label(self, name: str, label: Label, scratch: str) -> None:
+    def write_label(
+        self,
+        name: str,
+        label: Label,
+        scratch: str,
+        *,
+        is_kept: bool = False,
+    ) -> None:
         """Put a label, durably, in the place of one that is there.
 
         :param scratch: a name of a temporary file for it.
+        :param is_kept: of what is discarded.
         """
+        folder = self.discarded if is_kept else self.labels
         self._write(self.temporary, scratch, label.to_bytes())
-        os.rename(
-            scratch,
-            name,
-            src_dir_fd=self.temporary,
-            dst_dir_fd=self.labels,
-        )
-        os.fsync(self.labels)
+        os.rename(scratch, name, src_dir_fd=self.temporary, dst_dir_fd=folder)
+        os.fsync(folder)
 
     def remove_label(self, name: str) -> None:
         """Remove a label; one that is not there is fine."""
@@ -234,6 +286,7 @@ class OpenFolder:
             for name in os.listdir(descriptor)
         ]
         labels, fences = os.listdir(self.labels), os.listdir(self.fences)
+        kept = os.listdir(self.discarded)
         present = set(self.names())
         going_on = held()
         removed = []
@@ -250,10 +303,25 @@ class OpenFolder:
             ) not in going_on and self._is_gone(label, present):
                 self.remove_label(label)
                 removed.append(f'{layout.LABELS}/{label}')
+        removed += self._sweep_discarded(kept, older_than)
         for fence in fences:
             if self._is_gone(fence, present):
                 turn.remove_ended(self.fences, fence, older_than)
         return removed
+
+    def _sweep_discarded(
+        self, names: Collection[str], older_than: float
+    ) -> Iterator[str]:
+        """Remove old labels of nothing: their file was never discarded."""
+        for name in names:
+            file = layout.labelled_by(name)
+            if file is None or self.find_discarded(file) is not None:
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                found = os.lstat(name, dir_fd=self.discarded)
+                if found.st_mtime < older_than:
+                    os.unlink(name, dir_fd=self.discarded)
+                    yield f'{layout.DISCARDED}/{name}'
 
     def _is_gone(self, label: str, present: Collection[str]) -> bool:
         # Asked again by name: a listing alone is not enough to throw away
@@ -432,4 +500,5 @@ def _inside(root: int) -> Iterator[OpenFolder]:
             fences=enter(layout.FENCES),
             temporary=enter(layout.TEMPORARY),
             trash=enter(layout.TRASH),
+            discarded=enter(layout.DISCARDED),
         )

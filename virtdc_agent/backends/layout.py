@@ -11,6 +11,8 @@
     .fences/@<snapshot id>   who was last to make or remove the snapshot
     .temporary/...           what is being made, and is nobody's yet
     .trash/...               what is deleted, and is nobody's any more
+    .discarded/<volume id>@<event id>        what can still be restored
+    .discarded/<volume id>@<event id>.label  what that is
 
 Identifiers hold no slash and begin with a letter or digit, so that no name
 made here can leave the folder or meet another kind of name.
@@ -28,7 +30,8 @@ LABELS = '.labels'
 FENCES = '.fences'
 TEMPORARY = '.temporary'
 TRASH = '.trash'
-FOLDERS = (LABELS, FENCES, TEMPORARY, TRASH)
+DISCARDED = '.discarded'
+FOLDERS = (LABELS, FENCES, TEMPORARY, TRASH, DISCARDED)
 
 _VOLUME = 'volume-'
 _SNAPSHOT = 'snapshot-'
@@ -110,6 +113,11 @@ def file_of(label: str) -> str:
     return volume(label).file
 
 
+def discarded(volume_id: str, event_id: str) -> str:
+    """Return the name of what an event has discarded."""
+    return f'{volume_id}{_SNAPSHOT_MARK}{event_id}'
+
+
 def scratch_name(volume_id: str, event_id: str, fence: int) -> str:
     """Return a name that no other attempt of any event uses."""
     return f'{volume_id}.{event_id}.{fence}'
@@ -118,6 +126,12 @@ def scratch_name(volume_id: str, event_id: str, fence: int) -> str:
 def label_of(scratch: str) -> str:
     """Return the name of a scratch file's label, before it is in place."""
     return scratch + _LABEL_PART
+
+
+def labelled_by(label: str) -> str | None:
+    """Return the name that a label in its folder is of, if it is one."""
+    name = label.removesuffix(_LABEL_PART)
+    return None if name == label else name
 
 
 def frozen_of(scratch: str) -> str:

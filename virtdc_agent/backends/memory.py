@@ -19,6 +19,7 @@ from virtdc_agent.backends import layout
 from virtdc_agent.backends.memory_groups import MemoryGroups
 from virtdc_agent.backends.memory_steps import facts_of
 from virtdc_agent.backends.memory_storage import MemoryVolume
+from virtdc_agent.backends.memory_trash import MemoryTrash
 from virtdc_agent.contract.events import CreateParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
@@ -28,7 +29,7 @@ from virtdc_agent import interfaces
 from virtdc_agent import model
 
 
-class MemoryBackend(MemoryGroups, interfaces.Backend):
+class MemoryBackend(MemoryGroups, MemoryTrash, interfaces.Backend):
     """See the interface for the promises.
 
     ``faults`` takes orders to hold, fail or crash. ``calls`` has every
@@ -49,6 +50,7 @@ class MemoryBackend(MemoryGroups, interfaces.Backend):
     formats = frozenset({Format.RAW})
     provisionings = frozenset(Provisioning)
     has_instant_copies = True
+    has_trash = True
 
     @classmethod
     def from_config(

@@ -51,6 +51,7 @@ class MemorySnapshot:
 class MemoryStorage:
     """What outlives a backend: its volumes and what crashes left.
 
+    :param discarded: what lies in the trash, by volume and event.
     :param leftovers: what is in the making, by volume, with the fence of
         who makes it.
     :param strangers: names taken by what is not a volume.
@@ -61,6 +62,9 @@ class MemoryStorage:
 
     volumes: dict[str, MemoryVolume] = dataclasses.field(default_factory=dict)
     snapshots: dict[str, MemorySnapshot] = dataclasses.field(
+        default_factory=dict
+    )
+    discarded: dict[tuple[str, str], MemoryVolume] = dataclasses.field(
         default_factory=dict
     )
     leftovers: dict[str, int] = dataclasses.field(default_factory=dict)

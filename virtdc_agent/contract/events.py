@@ -36,6 +36,7 @@ class Operation(enum.StrEnum):
     # Since 1.2.
     EDIT = 'edit'
     RESTORE = 'restore'
+    PURGE = 'purge'
     SNAPSHOT_GROUP = 'snapshot_group'
 
 
@@ -121,9 +122,12 @@ class DeleteParameters:
 
     :param force: also one that hosts use, of which they are not asked. Only
         for the data centre's own operators. Since 1.2.
+    :param is_lost: the storage has lost it, and only the record is to
+        follow; refused if it is there. Since 1.2.
     """
 
     force: bool = False
+    is_lost: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +254,17 @@ class RestoreParameters:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeParameters:
+    """A volume that lies in the trash is to be removed for good. Since 1.2.
+
+    :param deleted_by: the event that put it there; what another one has put
+        there since is left alone. ``None``: whichever it was.
+    """
+
+    deleted_by: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotGroupParameters:
     """Snapshots to take of several volumes, all at one instant: all or none.
 
@@ -278,6 +293,7 @@ Parameters = (
     | SnapshotGroupParameters
     | EditParameters
     | RestoreParameters
+    | PurgeParameters
 )
 
 PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
@@ -294,6 +310,7 @@ PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
     Operation.SNAPSHOT_GROUP: SnapshotGroupParameters,
     Operation.EDIT: EditParameters,
     Operation.RESTORE: RestoreParameters,
+    Operation.PURGE: PurgeParameters,
 }
 
 

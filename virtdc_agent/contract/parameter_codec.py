@@ -16,6 +16,7 @@ from virtdc_agent.contract.events import ImportParameters
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Parameters
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent.contract.events import PurgeParameters
 from virtdc_agent.contract.events import RestoreParameters
 from virtdc_agent.contract.events import RevertParameters
 from virtdc_agent.contract.events import SnapshotGroupParameters
@@ -40,7 +41,9 @@ def encode_parameters(parameters: Parameters) -> Primitive:
                 'provisioning': value_of(parameters.provisioning),
             }
         case DeleteParameters():
-            return {'force': parameters.force}
+            return {'force': parameters.force, 'is_lost': parameters.is_lost}
+        case PurgeParameters():
+            return {'deleted_by': parameters.deleted_by}
         case RestoreParameters():
             return {}
         case EditParameters():
@@ -113,7 +116,16 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
             )
         case Operation.DELETE:
             return DeleteParameters(
-                force=reader.boolean('force', default=False)
+                force=reader.boolean('force', default=False),
+                is_lost=reader.boolean('is_lost', default=False),
+            )
+        case Operation.PURGE:
+            return PurgeParameters(
+                deleted_by=(
+                    reader.identifier('deleted_by')
+                    if reader.has('deleted_by')
+                    else None
+                )
             )
         case Operation.RESTORE:
             return RestoreParameters()

@@ -22,6 +22,7 @@ from virtdc_agent.contract.events import State
 from virtdc_agent.contract.fields import MAX_ENTRIES
 from virtdc_agent import exceptions
 from virtdc_agent.executor.copying import CopyHandlers
+from virtdc_agent.executor.deleting import DeletionHandlers
 from virtdc_agent.executor import outcomes
 from virtdc_agent.executor.room import Room
 from virtdc_agent import interfaces
@@ -48,6 +49,9 @@ class Ended:
 class Handlers:
     """Executes claims against one backend and one exporter.
 
+    :param trash_s: for how long what the data centre deletes lies in the
+        trash; 0: it is gone at once.
+
     Safe from any thread; never called by two for one volume.
     """
 
@@ -59,6 +63,7 @@ class Handlers:
         images: interfaces.Images,
         room: Room,
         clock: interfaces.Clock,
+        trash_s: float = 0.0,
     ) -> None:
         self._backend = backend
         self._exporter = exporter
@@ -72,12 +77,18 @@ class Handlers:
             ],
         ] = {
             Operation.CREATE: self._create,
-            Operation.DELETE: self._delete,
             Operation.EXTEND: self._extend,
             Operation.CONNECT: self._connect,
             Operation.DISCONNECT: self._disconnect,
+            Operation.EDIT: self._edit,
             **CopyHandlers(
                 backend=backend, images=images, room=room, clock=clock
+            ).handler_of,
+            **DeletionHandlers(
+                backend=backend,
+                exporter=exporter,
+                clock=clock,
+                trash_s=trash_s,
             ).handler_of,
         }
 
@@ -87,6 +98,9 @@ class Handlers:
         offered = self._backend.operations | {
             Operation.CONNECT,
             Operation.DISCONNECT,
+            Operation.EDIT,
+            Operation.RESTORE,
+            Operation.PURGE,
         }
         return offered if self._can_import else offered - {Operation.IMPORT}
 
@@ -219,29 +233,6 @@ class Handlers:
             event, parameters, facts=facts, now=self._clock.now()
         )
 
-    def _delete(
-        self, claim: model.Claim, context: interfaces.OperationContext
-    ) -> model.Outcome:
-        volume_id = claim.event.volume_id
-        if claim.volume is not None and claim.volume.attached_to:
-            raise exceptions.EventRejected(
-                f'Volume {volume_id} is in use by '
-                f'{outcomes.listing(claim.volume.attached_to)}: detach it '
-                'first.'
-            )
-        if claim.snapshots:
-            raise exceptions.EventRejected(
-                f'Volume {volume_id} has {len(claim.snapshots)} snapshots: '
-                'delete them first.'
-            )
-        # Also without a record: the storage may hold what a failed create
-        # could not take back, and the owner wants it gone.
-        self._backend.delete(volume_id, context)
-        return model.Outcome(
-            state=State.SUCCESS,
-            change=model.RemoveVolume(volume_id=volume_id),
-        )
-
     def _extend(
         self, claim: model.Claim, context: interfaces.OperationContext
     ) -> model.Outcome:
@@ -282,6 +273,44 @@ class Handlers:
                 size_bytes=facts.size_bytes,
                 updated_at=self._clock.now(),
             )
+        )
+
+    def _edit(
+        self, claim: model.Claim, context: interfaces.OperationContext
+    ) -> model.Outcome:
+        """Change what people say of a volume; the storage is not asked."""
+        parameters = claim.event.parameters
+        if not isinstance(parameters, events.EditParameters):
+            raise TypeError(parameters)
+        volume = outcomes.existing(claim)
+        metadata = volume.metadata
+        if parameters.metadata is not None:
+            kept = {
+                key: value
+                for key, value in volume.metadata.items()
+                if key.startswith(events.OWN_METADATA)
+            }
+            metadata = kept | dict(parameters.metadata)
+        if len(metadata) > MAX_ENTRIES:
+            raise exceptions.EventRejected(
+                f'Volume {volume.volume_id} can have {MAX_ENTRIES} entries '
+                'of metadata: name fewer.'
+            )
+        edited = dataclasses.replace(
+            volume,
+            name=(volume.name if parameters.name is None else parameters.name),
+            description=(
+                volume.description
+                if parameters.description is None
+                else parameters.description
+            ),
+            metadata=metadata,
+        )
+        if edited == volume:
+            return outcomes.success(volume)
+        context.begin_commit()
+        return outcomes.success(
+            dataclasses.replace(edited, updated_at=self._clock.now())
         )
 
     def _connect(

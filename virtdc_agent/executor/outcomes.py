@@ -72,6 +72,7 @@ def made(
         metadata=parameters.metadata,
         project_id=event.requested_by.project_id,
         user_id=event.requested_by.user_id,
+        origin=event.origin,
     )
     return success(volume)
 

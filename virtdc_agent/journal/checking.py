@@ -17,6 +17,7 @@ from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent.journal.tables import QUEUE
 from virtdc_agent.journal.tables import TOTALS
 from virtdc_agent.journal.tables import TRANSITIONS
+from virtdc_agent.journal.tables import TRASH
 from virtdc_agent.journal.tables import VOLUMES
 
 _SHOWN = 10
@@ -30,7 +31,10 @@ def find_problems(connection: Any) -> Sequence[str]:
     """
     return [
         problem
-        for law in (_totals, _history, _queue, _states, _latest, _volumes)
+        for law in (
+            *(_totals, _history, _queue, _states, _latest, _volumes),
+            _trash,
+        )
         for problem in law(connection)
     ]
 
@@ -54,7 +58,7 @@ def _totals(connection: Any) -> Iterator[str]:
         ('volumes', sa.select(count).select_from(VOLUMES)),
         (
             'provisioned_bytes',
-            sa.select(sa.func.coalesce(sa.func.sum(VOLUMES.c.size_bytes), 0)),
+            sa.select(_sum(VOLUMES.c.size_bytes) + _sum(TRASH.c.size_bytes)),
         ),
     ):
         found = int(connection.execute(query).scalar())
@@ -66,6 +70,12 @@ def _totals(connection: Any) -> Iterator[str]:
             f'published: {kept.published} is noted, but the last sequence '
             f'is {kept.sequence}.'
         )
+
+
+def _sum(column: Any) -> Any:
+    return sa.select(
+        sa.func.coalesce(sa.func.sum(column), 0)
+    ).scalar_subquery()
 
 
 def _history(connection: Any) -> Iterator[str]:
@@ -219,3 +229,11 @@ def _volumes(connection: Any) -> Iterator[str]:
             shown += 1
         if shown >= _SHOWN:
             return
+
+
+def _trash(connection: Any) -> Iterator[str]:
+    query = sa.select(TRASH.c.volume_id, TRASH.c.size_bytes, TRASH.c.body)
+    for volume_id, size_bytes, body in connection.execute(query.limit(1000)):
+        volume = rows.trashed_from(body).volume
+        if (volume.volume_id, volume.size_bytes) != (volume_id, size_bytes):
+            yield f'Volume {volume_id} in the trash: its record differs.'

@@ -34,6 +34,14 @@ _WITH_SNAPSHOTS = frozenset(
     }
 )
 """Which events are told of snapshots: the others need not ask."""
+_WITH_TRASH = frozenset(
+    {
+        Operation.DELETE.value,
+        Operation.RESTORE.value,
+        Operation.PURGE.value,
+    }
+)
+"""Which events are told of the trash."""
 
 
 class Take(Change[Sequence[model.Claim]]):
@@ -138,6 +146,9 @@ class Take(Change[Sequence[model.Claim]]):
                 for one in _snapshots_of(events[row.id])
             }
         )
+        trashed = tx.get_trashed(
+            {row.volume_id for row in taken if row.operation in _WITH_TRASH}
+        )
         return [
             model.Claim(
                 event=events[row.id],
@@ -158,6 +169,11 @@ class Take(Change[Sequence[model.Claim]]):
                     )
                     if row.operation in _WITH_SNAPSHOTS
                     else ()
+                ),
+                trashed=(
+                    trashed.get(row.volume_id)
+                    if row.operation in _WITH_TRASH
+                    else None
                 ),
                 lane=Lane(row.lane),
                 losses=row.losses,

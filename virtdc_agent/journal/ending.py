@@ -9,6 +9,7 @@ from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract import fields
 from virtdc_agent.journal.change import Change
+from virtdc_agent.journal import consequences
 from virtdc_agent.journal.row import Row
 from virtdc_agent.journal.transaction import Transaction
 from virtdc_agent import model
@@ -72,7 +73,9 @@ class Settle(_OfClaim):
         transition = final_of(tx, row, self._outcome)
         row.holder = None
         tx.transit(row, transition)
-        tx.change_volume(self._outcome.change)
+        consequences.carry(
+            tx, self.claim, self._outcome.change, transition.sequence
+        )
         tx.leave(row, self.claim.event.resources)
         return transition
 
@@ -114,7 +117,9 @@ class Unfence(Change[None]):
         row = tx.row(self._claim.event.event_id)
         if row is None or row.fence != self._claim.fence or not row.is_closed:
             return
-        tx.change_volume(self._change)
+        consequences.carry(
+            tx, self._claim, self._change, tx.latest(row).sequence
+        )
         open_closed(tx, row, self._claim.event.resources)
 
 

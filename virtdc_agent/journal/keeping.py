@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from virtdc_agent.contract.events import Transition
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
+from virtdc_agent.journal.alarm_book import AlarmBook
 from virtdc_agent.journal.change import Change
 from virtdc_agent.journal import checking
 from virtdc_agent.journal import engine as engines
@@ -19,7 +20,6 @@ from virtdc_agent.journal import purging
 from virtdc_agent.journal.reading import Reader
 from virtdc_agent.journal import rows
 from virtdc_agent.journal.tables import AGENTS
-from virtdc_agent.journal.tables import ALARMS
 from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent.journal.tables import TOTALS
 from virtdc_agent.journal.tables import TRANSITIONS
@@ -32,7 +32,7 @@ from virtdc_agent.scheduling import Lane
 R = TypeVar('R')
 
 
-class SqlKeeping(interfaces.JournalKeeping):
+class SqlKeeping(AlarmBook, interfaces.JournalKeeping):
     """See the interface.
 
     :param engine: the journal's database, whose schema is at head.
@@ -42,8 +42,7 @@ class SqlKeeping(interfaces.JournalKeeping):
         self._engine = engine
         self._clock = clock
         texts = Texts()
-        self._reader = Reader(engine, texts)
-        self._writer = Writer(engine, texts, clock)
+        super().__init__(Reader(engine, texts), Writer(engine, texts, clock))
 
     def get_records(self, query: model.RecordQuery) -> model.RecordPage:
         """See the interface."""
@@ -160,50 +159,6 @@ class SqlKeeping(interfaces.JournalKeeping):
     def check(self) -> Sequence[str]:
         """See the interface."""
         return self._writer.run(_Check())
-
-    def get_alarms(self) -> Sequence[model.Alarm]:
-        """See the interface."""
-        query = sa.select(ALARMS).order_by(
-            ALARMS.c.raised, ALARMS.c.kind, ALARMS.c.subject
-        )
-        found = self._reader.run(
-            lambda connection: connection.execute(query).all()
-        )
-        return [
-            model.Alarm(
-                kind=row.kind,
-                subject=row.subject,
-                message=row.message,
-                raised_at=_time(row.raised),
-                updated_at=_time(row.updated),
-                count=row.count,
-                acknowledged_by=row.acknowledged_by,
-                comment=row.comment,
-            )
-            for row in found
-        ]
-
-    def acknowledge_alarm(
-        self, kind: str, subject: str, by: str, comment: str
-    ) -> None:
-        """See the interface."""
-        changed = self._write(
-            ALARMS.update()
-            .where(ALARMS.c.kind == kind, ALARMS.c.subject == subject)
-            .values(acknowledged_by=by[:255], comment=comment[:1024])
-        )
-        if not changed:
-            raise exceptions.AlarmNotFound(
-                f'No alarm {kind} is raised for {subject}.'
-            )
-
-    def clear_alarm(self, kind: str, subject: str) -> None:
-        """See the interface."""
-        self._write(
-            ALARMS.delete().where(
-                ALARMS.c.kind == kind, ALARMS.c.subject == subject
-            )
-        )
 
     def close(self) -> None:
         """Let go of the database. No other call may follow."""

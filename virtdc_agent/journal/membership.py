@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from virtdc_agent.contract import catalogue
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
@@ -160,6 +161,8 @@ class Leave(Change[None]):
         )
         if tx.totals.publisher == self._identity.name:
             tx.totals.publisher = None
+        if tx.totals.scanner == self._identity.name:
+            tx.totals.scanner = None
 
 
 class TakeOver(Change[model.Takeover]):
@@ -252,8 +255,9 @@ def _give_up(tx: Transaction, row: Row) -> Transition:
     tx.leave(row, resources)
     alarms.raise_alarm(
         tx,
-        kind=alarms.EVENT_LOST,
+        kind=catalogue.EVENT_LOST.kind,
         subject=row.volume_id,
+        severity=catalogue.EVENT_LOST.severity,
         message=f'Event {row.event_id} ({row.operation} of volume '
         f'{row.volume_id}): {message}',
     )

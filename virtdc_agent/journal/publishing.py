@@ -1,4 +1,4 @@
-"""Who tells what is new, and how far it has come."""
+"""Who has a role that one agent has for all: who tells, and who scans."""
 
 from __future__ import annotations
 
@@ -28,12 +28,31 @@ class BecomePublisher(Change[bool]):
 
     def apply(self, tx: Transaction) -> bool:
         """Return whether the role is this agent's now."""
-        holder = tx.totals.publisher
-        if holder not in (None, self._name):
-            lease_until = tx.connection.execute(
-                sa.select(AGENTS.c.lease_until).where(AGENTS.c.name == holder)
-            ).scalar()
-            if lease_until is not None and lease_until > tx.seconds:
-                return False
+        if _is_held_by_other(tx, tx.totals.publisher, self._name):
+            return False
         tx.totals.publisher = self._name
         return True
+
+
+class BecomeScanner(Change[bool]):
+    """Take the role of who compares the storage with the journal."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def apply(self, tx: Transaction) -> bool:
+        """Return whether the role is this agent's now."""
+        if _is_held_by_other(tx, tx.totals.scanner, self._name):
+            return False
+        tx.totals.scanner = self._name
+        return True
+
+
+def _is_held_by_other(tx: Transaction, holder: str | None, name: str) -> bool:
+    """Say whether another agent that is alive has a role."""
+    if holder in (None, name):
+        return False
+    lease_until = tx.connection.execute(
+        sa.select(AGENTS.c.lease_until).where(AGENTS.c.name == holder)
+    ).scalar()
+    return lease_until is not None and lease_until > tx.seconds

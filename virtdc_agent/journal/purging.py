@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from virtdc_agent.journal.change import Change
 from virtdc_agent.journal.fairness import Shares
 from virtdc_agent.journal.tables import AGENTS
+from virtdc_agent.journal.tables import ALARMS
 from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent.journal.tables import FLOWS
 from virtdc_agent.journal.tables import TRANSITIONS
@@ -99,7 +100,7 @@ class PurgeHistory(Change[int]):
 
 
 class PurgeRest(Change[int]):
-    """Forget flows that have ended, and agents that are gone for good."""
+    """Forget flows that have ended, agents that are gone, old alarms."""
 
     def apply(self, tx: Transaction) -> int:
         """See the base."""
@@ -124,6 +125,9 @@ class PurgeRest(Change[int]):
                 ~AGENTS.c.is_draining,
                 AGENTS.c.name.not_in(holding),
             )
+        )
+        tx.connection.execute(
+            ALARMS.delete().where(ALARMS.c.cleared < tx.seconds - GONE_S)
         )
         return ended
 

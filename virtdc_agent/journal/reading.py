@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
+import datetime
 import threading
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
 from virtdc_agent import exceptions
 from virtdc_agent.journal import engine as engines
@@ -26,6 +28,7 @@ from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent.journal.tables import SNAPSHOTS
 from virtdc_agent.journal.tables import TOTALS
 from virtdc_agent.journal.tables import TRANSITIONS
+from virtdc_agent.journal.tables import TRASH
 from virtdc_agent.journal.tables import VOLUMES
 from virtdc_agent.journal.transaction import chunks
 from virtdc_agent.journal.transaction import Texts
@@ -229,6 +232,32 @@ class Reader:
         return model.SnapshotPage(
             snapshots=snapshots,
             next_marker=snapshots[-1].snapshot_id if has_more else None,
+        )
+
+    def trash(
+        self,
+        marker: str | None,
+        limit: int,
+        until: datetime.datetime | None,
+    ) -> model.TrashPage:
+        """See ``Journal.get_trash``."""
+        query = sa.select(TRASH.c.body)
+        if until is not None:
+            query = query.where(TRASH.c.until <= until.timestamp())
+        bodies, has_more = self._page(query, TRASH.c.volume_id, marker, limit)
+        found = [rows.trashed_from(body) for body in bodies]
+        return model.TrashPage(
+            trashed=found,
+            next_marker=found[-1].volume.volume_id if has_more else None,
+        )
+
+    def trashed(self, volume_id: str) -> TrashedVolume:
+        """See ``Journal.get_trashed``."""
+        query = sa.select(TRASH.c.body).where(TRASH.c.volume_id == volume_id)
+        for found in self.ask(query):
+            return rows.trashed_from(found.body)
+        raise exceptions.VolumeNotFound(
+            f'No volume {volume_id} lies in the trash.'
         )
 
     def _page(

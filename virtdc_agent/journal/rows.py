@@ -14,6 +14,7 @@ from virtdc_agent.contract import codec
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
 
 T = TypeVar('T')
@@ -81,6 +82,16 @@ def volume_text(volume: Volume) -> str:
 def volume_from(text: str) -> Volume:
     """Read a volume."""
     return codec.decode(json.loads(text), Volume)
+
+
+def trashed_text(trashed: TrashedVolume) -> str:
+    """Write a volume in the trash."""
+    return json.dumps(codec.encode(trashed))
+
+
+def trashed_from(text: str) -> TrashedVolume:
+    """Read a volume in the trash."""
+    return codec.decode(json.loads(text), TrashedVolume)
 
 
 def snapshot_text(snapshot: Snapshot) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
+import datetime
 import os
 import socket
 import threading
@@ -17,9 +18,11 @@ import sqlalchemy as sa
 
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
+from virtdc_agent.journal.alarm_book import AlarmBook
 from virtdc_agent.journal import appending
 from virtdc_agent.journal.bell import Bell
 from virtdc_agent.journal.change import Change
@@ -39,7 +42,7 @@ R = TypeVar('R')
 _RECENT_S = 1.0
 
 
-class SqlJournal(interfaces.Journal):
+class SqlJournal(AlarmBook, interfaces.Journal):
     """Keeps events, their history and volumes in a database.
 
     Writers share transactions (see ``group_commit``), through one connection
@@ -79,9 +82,11 @@ class SqlJournal(interfaces.Journal):
         self._lease_s = lease_s
         self._max_losses = max_losses
         texts = Texts()
-        self._reader = Reader(engine, texts, turn=turn)
         self._bell = Bell()
-        self._writer = Writer(engine, texts, clock, bell=self._bell, turn=turn)
+        super().__init__(
+            Reader(engine, texts, turn=turn),
+            Writer(engine, texts, clock, bell=self._bell, turn=turn),
+        )
         self._lock = threading.Lock()
         self._known: set[int] = set()
         self._doubtful: set[Lane] = set()
@@ -240,6 +245,24 @@ class SqlJournal(interfaces.Journal):
     ) -> model.SnapshotPage:
         """See the interface."""
         return self._reader.snapshots(volume_id, marker, limit)
+
+    def get_trash(
+        self,
+        marker: str | None,
+        limit: int,
+        *,
+        until: datetime.datetime | None = None,
+    ) -> model.TrashPage:
+        """See the interface."""
+        return self._reader.trash(marker, limit, until)
+
+    def get_trashed(self, volume_id: str) -> TrashedVolume:
+        """See the interface."""
+        return self._reader.trashed(volume_id)
+
+    def become_scanner(self) -> bool:
+        """See the interface."""
+        return self._writer.run(publishing.BecomeScanner(self._identity.name))
 
     def count(self) -> model.Counts:
         """See the interface."""

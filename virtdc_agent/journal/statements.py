@@ -18,6 +18,7 @@ from virtdc_agent.journal.tables import QUEUE
 from virtdc_agent.journal.tables import SNAPSHOTS
 from virtdc_agent.journal.tables import TOTALS
 from virtdc_agent.journal.tables import TRANSITIONS
+from virtdc_agent.journal.tables import TRASH
 from virtdc_agent.journal.tables import VOLUMES
 
 
@@ -106,6 +107,14 @@ SNAPSHOTS_OF = (
 DROP_SNAPSHOT = SNAPSHOTS.delete().where(
     SNAPSHOTS.c.snapshot_id == sa.bindparam('of')
 )
+TRASH_BODIES = sa.select(TRASH.c.volume_id, TRASH.c.body).where(
+    among(TRASH.c.volume_id)
+)
+TRASH_SIZES = sa.select(TRASH.c.volume_id, TRASH.c.size_bytes).where(
+    among(TRASH.c.volume_id)
+)
+DROP_TRASH = TRASH.delete().where(TRASH.c.volume_id == sa.bindparam('of'))
+ADD_TRASH = TRASH.insert()
 ADD_EVENTS = EVENTS.insert()
 ADD_TRANSITIONS = TRANSITIONS.insert()
 JOIN = QUEUE.insert()

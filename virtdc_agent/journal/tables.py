@@ -9,8 +9,9 @@ accepted (see ``fairness``), from the end of their project's ``flows``.
 ``transitions`` is the history and, beyond ``totals.published``, the outbox.
 ``totals`` is one row of what must not be counted anew; who holds its lock
 gives out sequences. ``volumes`` and ``snapshots`` are what there is now.
-``agents`` are those that may claim, with their leases;
-``alarms`` what a person must see.
+``trash`` is what was deleted and can still be restored. ``agents`` are those
+that may claim, with their leases; ``alarms`` what a person must see, and for
+a while what was cleared, so that it can be told.
 """
 
 from __future__ import annotations
@@ -119,6 +120,16 @@ SNAPSHOTS = sa.Table(
     sa.Index('ix_snapshots_volume', 'volume_id', 'snapshot_id'),
 )
 
+TRASH = sa.Table(
+    'trash',
+    METADATA,
+    sa.Column('volume_id', NAME, primary_key=True),
+    sa.Column('size_bytes', BIG, nullable=False),
+    sa.Column('until', SECONDS, nullable=False),
+    sa.Column('body', TEXT, nullable=False),
+    sa.Index('ix_trash_until', 'until'),
+)
+
 TOTALS = sa.Table(
     'totals',
     METADATA,
@@ -133,6 +144,8 @@ TOTALS = sa.Table(
     sa.Column('volumes', BIG, nullable=False),
     sa.Column('provisioned_bytes', BIG, nullable=False),
     sa.Column('publisher', NAME),
+    sa.Column('scanner', NAME),
+    sa.Column('alarm_revision', BIG, nullable=False),
     sa.Column('shares', TEXT, nullable=False),
 )
 
@@ -160,4 +173,11 @@ ALARMS = sa.Table(
     sa.Column('count', sa.Integer, nullable=False),
     sa.Column('acknowledged_by', sa.String(255), nullable=False),
     sa.Column('comment', sa.String(1024), nullable=False),
+    sa.Column('acknowledged', SECONDS),
+    sa.Column('severity', sa.String(16), nullable=False),
+    sa.Column('details', TEXT, nullable=False),
+    sa.Column('change', sa.String(16), nullable=False),
+    sa.Column('cleared', SECONDS),
+    sa.Column('revision', BIG, nullable=False),
+    sa.Index('ix_alarms_revision', 'revision'),
 )

@@ -24,6 +24,7 @@ from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
 from virtdc_agent import exceptions
 from virtdc_agent.journal.fairness import Shares
@@ -55,6 +56,8 @@ class Totals:
     volumes: int
     provisioned_bytes: int
     publisher: str | None
+    scanner: str | None
+    alarm_revision: int
     shares: str
 
     def counts(self) -> model.Counts:
@@ -136,6 +139,7 @@ class Transaction:
         self._moved: dict[str, tuple[str, int]] = {}
         self._volumes: dict[str, model.PutVolume | model.RemoveVolume] = {}
         self._snapshots: dict[str, Snapshot | None] = {}
+        self._trash: dict[str, TrashedVolume | None] = {}
         self._history: list[dict[str, object]] = []
         self.shares: Shares | None = None
         self.totals: Totals
@@ -218,6 +222,11 @@ class Transaction:
     def get_event(self, row: Row) -> Event:
         """Return the event of a row."""
         return self.get_events([row])[row.id]
+
+    def next_alarm_revision(self) -> int:
+        """Return a revision that no alarm has had."""
+        self.totals.alarm_revision += 1
+        return self.totals.alarm_revision
 
     def next_sequence(self) -> int:
         """Return the next place in the history."""
@@ -314,6 +323,17 @@ class Transaction:
             )
         return found
 
+    def get_trashed(
+        self, volume_ids: Collection[str]
+    ) -> dict[str, TrashedVolume]:
+        """Return what lies in the trash, by the volume's id."""
+        return {
+            volume_id: rows.trashed_from(body)
+            for volume_id, body in self.select(
+                statements.TRASH_BODIES, volume_ids
+            )
+        }
+
     def change_volume(self, change: model.VolumeChange | None) -> None:
         """Write what an operation made of its volume."""
         match change:
@@ -321,6 +341,21 @@ class Transaction:
                 self._volumes[volume.volume_id] = change
             case model.RemoveVolume(volume_id=volume_id):
                 self._volumes[volume_id] = change
+                if change.is_purged:
+                    self._trash[volume_id] = None
+            case model.DiscardVolume(trashed=trashed):
+                volume_id = trashed.volume.volume_id
+                self._volumes[volume_id] = model.RemoveVolume(
+                    volume_id=volume_id
+                )
+                self._trash[volume_id] = trashed
+            case model.RestoreVolume(volume=volume):
+                self._volumes[volume.volume_id] = model.PutVolume(
+                    volume=volume
+                )
+                self._trash[volume.volume_id] = None
+            case model.PurgeVolume(volume_id=volume_id):
+                self._trash[volume_id] = None
             case model.PutSnapshot(snapshot=snapshot):
                 self._snapshots[snapshot.snapshot_id] = snapshot
             case model.PutSnapshots(snapshots=snapshots):
@@ -349,6 +384,7 @@ class Transaction:
         self._flush_flows()
         self._flush_volumes()
         self._flush_snapshots()
+        self._flush_trash()
         if self.shares is not None:
             self.totals.shares = self.shares.to_text()
         if self.totals != self._totals_before:
@@ -481,6 +517,30 @@ class Transaction:
                 }
                 for snapshot in self._snapshots.values()
                 if snapshot is not None
+            ],
+        )
+
+    def _flush_trash(self) -> None:
+        if not self._trash:
+            return
+        for size_bytes in dict(
+            self.select(statements.TRASH_SIZES, self._trash)
+        ).values():
+            self.totals.provisioned_bytes -= size_bytes
+        self._run(statements.DROP_TRASH, [{'of': one} for one in self._trash])
+        fresh = [one for one in self._trash.values() if one is not None]
+        for trashed in fresh:
+            self.totals.provisioned_bytes += trashed.volume.size_bytes
+        self._run(
+            statements.ADD_TRASH,
+            [
+                {
+                    'volume_id': trashed.volume.volume_id,
+                    'size_bytes': trashed.volume.size_bytes,
+                    'until': trashed.until.timestamp(),
+                    'body': rows.trashed_text(trashed),
+                }
+                for trashed in fresh
             ],
         )
 

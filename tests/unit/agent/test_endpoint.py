@@ -252,3 +252,117 @@ class TestQuestions(EndpointCase):
             'not_found',
             self.ask('get_connection', volume_id='w', host='compute-1'),
         )
+
+
+class AlarmsTest(EndpointCase):
+    def raise_one(self, **changes: object) -> dict:
+        return self.ask(
+            'raise_alarm',
+            **{
+                'kind': 'size-differs',
+                'subject': 'v',
+                'severity': 'minor',
+                'message': 'It has 2 GiB here.',
+                'details': {'a': [1]},
+                **changes,
+            },
+        )
+
+    def test_what_the_cloud_raises_is_raised_once(self) -> None:
+        first = self.raise_one()
+        self.assertEqual('raised', first['change'])
+        again = self.raise_one()
+        self.assertIsNone(again['change'])
+        self.assertEqual(2, again['item']['data']['count'])
+        self.assertEqual(
+            first['item']['data']['revision'],
+            again['item']['data']['revision'],
+        )
+
+    def test_in_pages(self) -> None:
+        for number in range(3):
+            self.raise_one(subject=f'v{number}')
+        page = self.ask('get_alarms', limit=2)
+        rest = self.ask('get_alarms', marker=page['next'], limit=2)
+        self.assertEqual(
+            ['v0', 'v1', 'v2'],
+            [one['data']['subject'] for one in page['items'] + rest['items']],
+        )
+        self.assertIsNone(rest['next'])
+        self.assertEqual(3, rest['revision'])
+
+    def test_seen_and_ended(self) -> None:
+        self.raise_one()
+        answer = self.ask(
+            'acknowledge_alarm',
+            kind='size-differs',
+            subject='v',
+            by='alice',
+            comment='I see.',
+        )
+        self.assertEqual('alice', answer['item']['data']['acknowledged_by'])
+        for expected in (True, False):
+            answer = self.ask('clear_alarm', kind='size-differs', subject='v')
+            self.assertEqual({'cleared': expected}, answer)
+        self.assert_refused(
+            'not_found',
+            self.ask(
+                'acknowledge_alarm', kind='size-differs', subject='v', by='a'
+            ),
+        )
+
+    def test_what_is_wrong_is_named(self) -> None:
+        for field, value in (
+            ('kind', 'Size Differs'),
+            ('kind', None),
+            ('subject', '../v'),
+            ('severity', 'terrible'),
+            ('message', 'a\x00'),
+            ('message', 'a' * 5000),
+            ('details', []),
+            ('message', None),
+        ):
+            with self.subTest(field=field):
+                answer = self.raise_one(**{field: value})
+                self.assert_refused('malformed', answer, field)
+        answer = self.raise_one(details={'a': 'x' * 70_000})
+        self.assert_refused('malformed', answer, 'message')
+        answer = self.ask(
+            'acknowledge_alarm', kind='size-differs', subject='v', by=''
+        )
+        self.assert_refused('malformed', answer, 'by')
+
+
+class TrashTest(EndpointCase):
+    def test_one_volume(self) -> None:
+        self.make_volume('v')
+        answer = self.ask('get_volume', volume_id='v')
+        self.assertEqual('v', answer['item']['data']['volume_id'])
+        self.assert_refused('not_found', self.ask('get_volume', volume_id='w'))
+        self.assert_refused(
+            'malformed', self.ask('get_volume', volume_id='/'), 'volume_id'
+        )
+
+    def test_what_lies_in_the_trash(self) -> None:
+        self.make_volume('v')
+        self.journal.append(builders.delete('v'))
+        (claim,) = self.journal.claim(Lane.QUICK, 1)
+        trashed = events.TrashedVolume(
+            volume=builders.volume('v'),
+            deleted_at=builders.NOW,
+            until=builders.NOW,
+            event_id=claim.event.event_id,
+            deleted_by=claim.event.requested_by,
+            origin=claim.event.origin,
+        )
+        self.journal.settle(
+            claim,
+            model.Outcome(
+                state=events.State.SUCCESS,
+                change=model.DiscardVolume(trashed=trashed),
+            ),
+        )
+        answer = self.ask('get_trash')
+        (item,) = answer['items']
+        self.assertEqual('v', item['data']['volume']['volume_id'])
+        self.assertIsNone(answer['next'])

@@ -72,7 +72,7 @@ class TestLives(unittest.TestCase):
         # and groups, which are of several lives, have tests of their own.
         others = {
             *(Operation.IMPORT, Operation.EDIT, Operation.RESTORE),
-            Operation.SNAPSHOT_GROUP,
+            *(Operation.PURGE, Operation.SNAPSHOT_GROUP),
         }
         self.assertEqual(
             set(Operation) - others, {one.event.operation for one in steps}

@@ -354,7 +354,14 @@ V1_2: dict[str, Message] = {
     'event-edit-empty': event(
         events.EditParameters(name='', description='', metadata={})
     ),
+    'event-delete-lost': event(
+        events.DeleteParameters(is_lost=True), Origin.PLATFORM
+    ),
     'event-restore': event(events.RestoreParameters(), Origin.PLATFORM),
+    'event-purge': event(
+        events.PurgeParameters(deleted_by=EVENT_ID), Origin.PLATFORM
+    ),
+    'event-purge-plain': event(events.PurgeParameters(), Origin.PLATFORM),
     'volume': dataclasses.replace(
         V1_1['volume'],
         origin=Origin.PLATFORM,

@@ -71,7 +71,9 @@ _parameters = {
         format=st.none() | st.sampled_from(Format),
         provisioning=st.none() | st.sampled_from(Provisioning),
     ),
-    Operation.DELETE: st.builds(events.DeleteParameters, force=st.booleans()),
+    Operation.DELETE: st.builds(
+        events.DeleteParameters, force=st.booleans(), is_lost=st.booleans()
+    ),
     Operation.EDIT: st.builds(
         events.EditParameters,
         name=st.none() | names,
@@ -80,6 +82,9 @@ _parameters = {
         | st.dictionaries(texts().filter(bool), texts(), max_size=8),
     ),
     Operation.RESTORE: st.builds(events.RestoreParameters),
+    Operation.PURGE: st.builds(
+        events.PurgeParameters, deleted_by=st.none() | identifiers
+    ),
     Operation.EXTEND: st.builds(events.ExtendParameters, size_bytes=sizes),
     Operation.CONNECT: st.builds(
         events.ConnectParameters,

@@ -211,7 +211,7 @@ FINGERPRINTS['1.1'] = with_operations(
     },
 )
 
-MORE_1_2 = f'{MORE}|edit|restore|snapshot_group'
+MORE_1_2 = f'{MORE}|edit|restore|purge|snapshot_group'
 SEVERITIES = 'critical|major|minor|warning'
 CHANGES = 'raised|changed|acknowledged|cleared'
 
@@ -226,13 +226,16 @@ FINGERPRINTS['1.2'] = with_operations(
     MORE_1_2,
     {
         **FINGERPRINTS['1.1'],
-        'virtdc.event delete': with_parameters(force='boolean'),
+        'virtdc.event delete': with_parameters(
+            force='boolean', is_lost='boolean'
+        ),
         'virtdc.event edit': with_parameters(
             name='text or null',
             description='text or null',
             metadata='object of text or null',
         ),
         'virtdc.event restore': EVENT,
+        'virtdc.event purge': with_parameters(deleted_by='text or null'),
         'virtdc.event snapshot_group': with_parameters(
             snapshots='object of text, required', **DESCRIPTION
         ),

@@ -97,6 +97,7 @@ CASES: dict[str, dict[str, list[object]]] = {
     'event-delete': {
         **OF_EVERY_EVENT,
         'parameters.force': [1, 0, 'true', 1.5, [], {}],
+        'parameters.is_lost': [1, 0, 'true', 1.5, [], {}],
     },
     'event-edit': {
         **OF_EVERY_EVENT,
@@ -110,6 +111,10 @@ CASES: dict[str, dict[str, list[object]]] = {
         'parameters.metadata.tier': [*NOT_TEXT, *CONTROLS, 'a' * 256],
     },
     'event-restore': OF_EVERY_EVENT,
+    'event-purge': {
+        **OF_EVERY_EVENT,
+        'parameters.deleted_by': optional(IDENTIFIER),
+    },
     'event-extend': {**OF_EVERY_EVENT, 'parameters.size_bytes': SIZE},
     'event-connect': {
         **OF_EVERY_EVENT,

@@ -599,7 +599,10 @@ class OfferedTest(DriverTestCase):
 
     def test_every_operation_is_needed_or_checked(self) -> None:
         # The driver is never asked for these; of groups see test_groups.
-        others = {Operation.EDIT, Operation.RESTORE, Operation.SNAPSHOT_GROUP}
+        others = {
+            *(Operation.EDIT, Operation.RESTORE, Operation.PURGE),
+            Operation.SNAPSHOT_GROUP,
+        }
         self.assertEqual(
             set(Operation), driver.NEEDED | set(self.calls) | others
         )
