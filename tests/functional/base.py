@@ -25,12 +25,15 @@ KEPT = 'VIRTDC_KEEP_LAB'
 # Cinder loses what is on its way to a host when a broker with transient
 # queues restarts. All who share a queue must agree on what it is.
 DURABLE = {'oslo_messaging_rabbit': {'amqp_durable_queues': True}}
+# Copies here take a second, and are to show how far they are all the same.
+AGENT = {**DURABLE, 'executor': {'progress_interval_s': 0.2}}
 LISTENER = {
     **DURABLE,
     'virtdc': {
         'catch_up_interval_s': 2,
         'repair_interval_s': 2,
         'resync_interval_s': 10,
+        'write_min_interval_s': 0.2,
     },
 }
 # Longer than a restart of the broker takes here.
@@ -43,7 +46,7 @@ def settings(**changes: Any) -> stack.Settings:
         **{
             'backends': (virtdc.backend(options=DRIVER),),
             'cinder_options': DURABLE,
-            'agent': virtdc.AgentSettings(options=DURABLE),
+            'agent': virtdc.AgentSettings(options=AGENT),
             'listener': virtdc.ListenerSettings(options=LISTENER),
             **changes,
         }
