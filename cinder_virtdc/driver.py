@@ -436,8 +436,8 @@ class VirtDCDriver(driver.VolumeDriver):
             raise exception.VolumeBackendAPIException(
                 message=f'Volume {volume.id} is a '
                 f'{translate.format_of(connection)} image. Cinder backs up '
-                'and migrates only raw volumes: make a raw one of it, by '
-                'way of an image.'
+                'and migrates only raw volumes: make a copy of it whose '
+                'type asks for raw, and take that.'
             )
         if connection.get('driver_volume_type') == 'nfs':
             # os-brick, when Cinder itself copies, looks for it here.

@@ -114,3 +114,14 @@ class TestBackups(generic.GenericCase):
         self.assertIn('qcow2', backup['fail_reason'])
         shown = self.wait(volume_id, operation='disconnect', state='success')
         self.assertEqual([], shown['attachments'])
+        # What the sentence says to do instead.
+        file = self.file_of(volume_id)
+        generic.write_disk(file, 'qcow2', GIB // 2, 0xAB)
+        self.make_type('raw', {'virtdc:format': 'raw'})
+        copy_id = self.make(source_volid=volume_id, volume_type='raw')
+        generic.assert_same_disk(file, 'qcow2', self.file_of(copy_id), 'raw')
+        backup = self.back_up(copy_id)
+        restored_id = self.restore(backup['id'])
+        generic.assert_same_disk(
+            file, 'qcow2', self.file_of(restored_id), 'raw'
+        )
