@@ -15,12 +15,15 @@ from typing import cast, TypeVar
 from cinder_virtdc.caller import Caller
 from cinder_virtdc.clock import Clock
 from cinder_virtdc import exceptions
+from virtdc_agent.contract.alarms import Alarm
+from virtdc_agent.contract.alarms import Severity
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.errors import ContractError
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract.events import Capacity
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
 from virtdc_agent.contract.fields import Reader
 from virtdc_agent.contract import rpc
@@ -157,20 +160,99 @@ class AgentClient:
 
     def get_volumes(self) -> Iterator[Volume]:
         """Yield all volumes of the data centre, page by page."""
+        return self._pages('get_volumes', Volume)
 
-        def page(answer: Answer) -> tuple[Sequence[Volume], str | None]:
+    def get_volume(self, volume_id: str) -> Volume | None:
+        """Return a volume; ``None``: the data centre has no such volume.
+
+        An agent of before 1.2 does not know the call: then all are asked for.
+        """
+        try:
+            return self._get(
+                'get_volume', {'volume_id': volume_id}, _item_of(Volume)
+            )
+        except exceptions.AgentRefused as exc:
+            if exc.code is not ErrorCode.NOT_FOUND:
+                raise
+            return None
+        except exceptions.ContractMismatch:
+            return next(
+                (
+                    one
+                    for one in self.get_volumes()
+                    if one.volume_id == volume_id
+                ),
+                None,
+            )
+
+    def get_trash(self) -> Iterator[TrashedVolume]:
+        """Yield the volumes that can be restored, page by page."""
+        return self._pages('get_trash', TrashedVolume)
+
+    def get_alarms(self) -> Iterator[Alarm]:
+        """Yield the alarms that are raised, page by page."""
+        return self._pages('get_alarms', Alarm)
+
+    def raise_alarm(
+        self,
+        kind: str,
+        subject: str,
+        *,
+        severity: Severity,
+        message: str,
+        details: Mapping[str, object],
+    ) -> Alarm:
+        """Raise an alarm, or say more of one that is raised."""
+        return self._get(
+            'raise_alarm',
+            {
+                'kind': kind,
+                'subject': subject,
+                'severity': severity.value,
+                'message': message,
+                'details': dict(details),
+            },
+            _item_of(Alarm),
+        )
+
+    def acknowledge_alarm(
+        self, kind: str, subject: str, *, by: str, comment: str
+    ) -> Alarm:
+        """Take note that a person has seen an alarm."""
+        return self._get(
+            'acknowledge_alarm',
+            {'kind': kind, 'subject': subject, 'by': by, 'comment': comment},
+            _item_of(Alarm),
+        )
+
+    def clear_alarm(self, kind: str, subject: str) -> bool:
+        """Clear an alarm; return whether it was raised."""
+        return self._get(
+            'clear_alarm',
+            {'kind': kind, 'subject': subject},
+            lambda answer: Reader(answer, 'answer').boolean(
+                'cleared', default=False
+            ),
+        )
+
+    def _pages(self, method: str, kind: type[T]) -> Iterator[T]:
+        """Yield all items of a call that answers page by page."""
+
+        def page(answer: Answer) -> tuple[Sequence[T], str | None]:
             reader = Reader(answer, 'answer')
             following = (
-                reader.identifier('next') if reader.has('next') else None
+                reader.text('next', max_length=255)
+                if reader.has('next')
+                else None
             )
-            return _items_of(Volume)(answer), following
+            return _items_of(kind)(answer), following
 
         marker: str | None = None
         while True:
-            volumes, marker = self._get(
-                'get_volumes', {'marker': marker, 'limit': rpc.MAX_PAGE}, page
+            items, marker = self._get(
+                method, {'marker': marker, 'limit': rpc.MAX_PAGE}, page
             )
-            yield from volumes
+            yield from items
             if marker is None:
                 return
 

@@ -7,8 +7,12 @@ ones: nothing here is made before it is used.
 from __future__ import annotations
 
 import abc
+import datetime
 import threading
 import time
+
+
+_EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
 class Clock(abc.ABC):
@@ -17,6 +21,10 @@ class Clock(abc.ABC):
     @abc.abstractmethod
     def monotonic(self) -> float:
         """Return seconds that never go back; deadlines are told in these."""
+
+    @abc.abstractmethod
+    def now(self) -> datetime.datetime:
+        """Return the time of the day, in UTC."""
 
     @abc.abstractmethod
     def wait(
@@ -43,6 +51,10 @@ class SystemClock(Clock):
         """See the base class."""
         return time.monotonic()
 
+    def now(self) -> datetime.datetime:
+        """See the base class."""
+        return datetime.datetime.now(datetime.UTC)
+
     def wait(
         self, condition: threading.Condition, timeout_s: float | None
     ) -> None:
@@ -67,6 +79,10 @@ class FakeClock(Clock):
         """See the base class."""
         with self._changed:
             return self._elapsed_s
+
+    def now(self) -> datetime.datetime:
+        """See the base class. The day begins with the year 2026."""
+        return _EPOCH + datetime.timedelta(seconds=self.monotonic())
 
     def wait(
         self, condition: threading.Condition, timeout_s: float | None

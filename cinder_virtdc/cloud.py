@@ -6,6 +6,7 @@ the rights that the listener was given.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
@@ -23,11 +24,18 @@ from cinder_virtdc import opts
 
 PAGE = 1000
 
+ATTACHMENTS = '3.27'
+"""The first version of the API that lists attachments."""
+EXTENDS_ATTACHED = '3.42'
+"""The first version of the API that extends a volume in use."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CloudVolume:
     """A volume as Cinder's API shows it.
 
+    :param properties: its metadata, the user's and ours.
+    :param host: where it is, as ``host@backend#pool``.
     :param platform_id: its name in the data centre: differs from
         ``volume_id`` once it was migrated.
     :param is_attached: whether there is any attachment.
@@ -44,6 +52,18 @@ class CloudVolume:
     is_attached: bool = False
     is_copy: bool = False
     is_plain: bool = True
+    name: str = ''
+    description: str = ''
+    volume_type: str = ''
+    project_id: str = ''
+    user_id: str = ''
+    host: str = ''
+    server_ids: tuple[str, ...] = ()
+
+    @property
+    def backend(self) -> str:
+        """Where it is, as ``host@backend``; empty: not known."""
+        return self.host.partition('#')[0]
 
 
 class Cloud(Protocol):
@@ -51,6 +71,7 @@ class Cloud(Protocol):
 
     :raises VolumeGone: from all but ``list_volumes``: there is none.
     :raises NotNow: the volume's status does not allow it.
+    :raises OverQuota: the project may not have so much.
     :raises CloudForbids: a right is missing.
     :raises CloudUnavailable: no answer, or a fault of the API.
     """
@@ -80,19 +101,46 @@ class Cloud(Protocol):
     def make_available(self, volume_id: str) -> None:
         """Set the status to ``available``."""
 
+    def set_status(self, volume_id: str, status: str) -> None:
+        """Set the status, whatever it is."""
+
+    def reserve(self, volume_id: str) -> None:
+        """Take an available volume, so that nobody else does."""
+
+    def unreserve(self, volume_id: str) -> None:
+        """Let go of what was reserved; of nothing else."""
+
+    def has_attachments(self, volume_id: str) -> bool:
+        """Say whether anybody has, or is about to have, the volume."""
+
+    def extend(self, volume_id: str, size_gib: int) -> None:
+        """Have Cinder grow a volume; it does so when this returns."""
+
+    def edit(self, volume_id: str, name: str, description: str) -> None:
+        """Set the name and the description."""
+
+    def delete(self, volume_id: str) -> None:
+        """Have Cinder delete a volume; it does so when this returns."""
+
 
 class SdkCloud:
     """Cinder's API through openstacksdk."""
 
-    def __init__(self, api: Any) -> None:
+    def __init__(
+        self, api: Any, pace: Callable[[], None] = lambda: None
+    ) -> None:
         self._api = api
+        self._pace = pace
 
     @classmethod
-    def from_config(cls, conf: cfg.ConfigOpts) -> SdkCloud:
+    def from_config(
+        cls, conf: cfg.ConfigOpts, pace: Callable[[], None] = lambda: None
+    ) -> SdkCloud:
         """Return the cloud of the credentials in ``[cinder]``.
 
         Asks nothing yet.
 
+        :param pace: called before each request; it may wait.
         :raises ConfigInvalid: the credentials are incomplete.
         """
         group = opts.CINDER_GROUP
@@ -122,7 +170,8 @@ class SdkCloud:
                     0
                 ],
                 block_storage_endpoint_override=options.endpoint_override,
-            ).block_storage
+            ).block_storage,
+            pace,
         )
 
     def list_volumes(
@@ -169,15 +218,78 @@ class SdkCloud:
 
     def make_available(self, volume_id: str) -> None:
         """See the protocol."""
+        self.set_status(volume_id, 'available')
+
+    def set_status(self, volume_id: str, status: str) -> None:
+        """See the protocol."""
+        self._act(volume_id, 'os-reset_status', status=status)
+
+    def reserve(self, volume_id: str) -> None:
+        """See the protocol."""
+        self._act(volume_id, 'os-reserve')
+
+    def unreserve(self, volume_id: str) -> None:
+        """See the protocol."""
+        self._act(volume_id, 'os-unreserve')
+
+    def has_attachments(self, volume_id: str) -> bool:
+        """See the protocol."""
+        query = urllib.parse.urlencode(
+            {'all_tenants': '1', 'volume_id': volume_id, 'limit': '1'}
+        )
+        found = self._ask('GET', f'/attachments?{query}', version=ATTACHMENTS)
+        return bool(found['attachments'])
+
+    def extend(self, volume_id: str, size_gib: int) -> None:
+        """See the protocol."""
+        try:
+            self._act(
+                volume_id,
+                'os-extend',
+                version=EXTENDS_ATTACHED,
+                new_size=size_gib,
+            )
+        except exceptions.TooMuch as exc:
+            raise exceptions.OverQuota(str(exc)) from exc
+
+    def edit(self, volume_id: str, name: str, description: str) -> None:
+        """See the protocol."""
+        self._ask(
+            'PUT',
+            _path(volume_id),
+            {'volume': {'name': name, 'description': description}},
+        )
+
+    def delete(self, volume_id: str) -> None:
+        """See the protocol."""
+        self._ask('DELETE', _path(volume_id))
+
+    def _act(
+        self,
+        volume_id: str,
+        action: str,
+        version: str | None = None,
+        **arguments: object,
+    ) -> None:
         self._ask(
             'POST',
             _path(volume_id, 'action'),
-            {'os-reset_status': {'status': 'available'}},
+            {action: arguments},
+            version=version,
         )
 
-    def _ask(self, method: str, path: str, body: object = None) -> Any:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        version: str | None = None,
+    ) -> Any:
+        self._pace()
         try:
-            response = self._api.request(path, method, json=body)
+            response = self._api.request(
+                path, method, json=body, microversion=version
+            )
         except (
             auth_exceptions.Unauthorized,
             auth_exceptions.Forbidden,
@@ -210,6 +322,8 @@ def _error(status: int, request: str, text: str) -> exceptions.CloudError:
             return exceptions.VolumeGone(message)
         case 400 | 409:
             return exceptions.NotNow(message)
+        case 413:
+            return exceptions.TooMuch(message)
         case 401 | 403:
             return exceptions.CloudForbids(
                 f'{message}. Give the user in [cinder] the role that '
@@ -221,6 +335,7 @@ def _error(status: int, request: str, text: str) -> exceptions.CloudError:
 
 def _volume(volume: Mapping[str, Any]) -> CloudVolume:
     migration = volume.get('migration_status')
+    attachments = volume.get('attachments') or ()
     return CloudVolume(
         volume_id=volume['id'],
         platform_id=(
@@ -229,11 +344,20 @@ def _volume(volume: Mapping[str, Any]) -> CloudVolume:
         status=volume['status'],
         size_gib=volume['size'],
         properties=volume.get('metadata') or {},
-        is_attached=bool(volume.get('attachments')),
+        is_attached=bool(attachments),
         is_copy=bool(volume.get('source_volid') or volume.get('snapshot_id')),
         is_plain=not (
             volume.get('encrypted')
             or volume.get('volume_image_metadata')
             or migration not in (None, 'success', 'error')
+        ),
+        name=volume.get('name') or '',
+        description=volume.get('description') or '',
+        volume_type=volume.get('volume_type') or '',
+        project_id=volume.get('os-vol-tenant-attr:tenant_id') or '',
+        user_id=volume.get('user_id') or '',
+        host=volume.get('os-vol-host-attr:host') or '',
+        server_ids=tuple(
+            one['server_id'] for one in attachments if one.get('server_id')
         ),
     )

@@ -11,6 +11,7 @@ import datetime
 from typing import Any
 import uuid
 
+from cinder import context as cinder_context
 from cinder import exception
 from cinder.image import image_utils
 from cinder import interface
@@ -118,6 +119,12 @@ class VirtDCDriver(driver.VolumeDriver):
                 'configure another backend at the agent.'
             )
         self._capacity = capacity
+        if Operation.EDIT in capacity.operations:
+            # It says of each volume which side has changed it.
+            with _cinder_errors():
+                self._open_session.growth.learn(
+                    self._open_session.client.get_volumes()
+                )
         LOG.info(
             'Agent %s answers: storage %s, exported by %s.',
             capacity.agent,
@@ -243,12 +250,28 @@ class VirtDCDriver(driver.VolumeDriver):
             self._run(volume, events.DeleteParameters())
 
     def extend_volume(self, volume: Any, new_size: int) -> None:
-        """Have a volume grown to ``new_size`` GiB."""
+        """Have a volume grown to ``new_size`` GiB.
+
+        One that the data centre has grown further meanwhile has at least
+        what was asked for; the listener has Cinder follow.
+        """
+        wanted = events.ExtendParameters(size_bytes=new_size * translate.GIB)
         with _cinder_errors(failed=exception.ExtendVolumeError):
-            self._run(
-                volume,
-                events.ExtendParameters(size_bytes=new_size * translate.GIB),
-            )
+            try:
+                self._run(volume, wanted)
+            except exceptions.OperationFailed as exc:
+                if not exc.is_rejected or not self._has(volume, wanted):
+                    raise
+
+    def _has(self, volume: Any, wanted: events.ExtendParameters) -> bool:
+        """Say whether a volume has at least a size, and who grew it."""
+        client = self._open_session.client
+        platform = client.get_volume(volume.name_id)
+        return (
+            platform is not None
+            and platform.changed_by is events.Origin.PLATFORM
+            and platform.size_bytes >= wanted.size_bytes
+        )
 
     def create_snapshot(self, snapshot: Any) -> None:
         """Have a volume kept as it is now."""
@@ -645,7 +668,23 @@ class VirtDCDriver(driver.VolumeDriver):
             LOG.info('Agent %s answers again.', capacity.agent)
         self._is_down = False
         self._capacity = capacity
-        return translate.stats(capacity)
+        pending = self._open_session.growth.pending(self._size_in_cinder)
+        return translate.without(
+            translate.stats(capacity),
+            provisioned_bytes=pending.provisioned_bytes,
+            taken_bytes=pending.taken_bytes,
+        )
+
+    def _size_in_cinder(self, volume_id: str) -> int | None:
+        """Return what Cinder says that a volume has, in GiB."""
+        try:
+            volume = objects.Volume.get_by_id(
+                cinder_context.get_admin_context(), volume_id
+            )
+        except exception.VolumeNotFound:
+            return None
+        size: int = volume.size
+        return size
 
     def _init_vendor_properties(self) -> tuple[dict[str, Any], str]:
         """Describe the extra specs that a volume type may have."""

@@ -12,12 +12,15 @@
     ├── OperationFailed      the event ended as failed, with a reason
     ├── OperationTimeout     the event has not ended in time
     ├── EventLost            the agent forgot an event that it had accepted
+    ├── OutletFailed         retry later: an alarm could not be told
     ├── ConfigInvalid        stop the process: names the option
     └── CloudError           Cinder's API did not do it
         ├── VolumeGone         never retry: there is no such volume
         ├── NotNow             retry later: not in the volume's present status
+        ├── OverQuota          retry later: the project has too little left
         ├── CloudForbids       the operator must grant a right
         └── CloudUnavailable   retry later: no answer, or a fault of its own
+            └── TooMuch          retry later: it answered "too much"
 
 A message names the thing and the next step, and may be shown to a user.
 """
@@ -90,6 +93,10 @@ class EventLost(VirtDCError):
     """The agent does not know an event that it had accepted."""
 
 
+class OutletFailed(VirtDCError):
+    """An alarm could not be told to those who listen."""
+
+
 class ConfigInvalid(VirtDCError):
     """The configuration cannot work; names the option and what to do."""
 
@@ -106,9 +113,17 @@ class NotNow(CloudError):
     """Cinder refuses it in the volume's present status."""
 
 
+class OverQuota(CloudError):
+    """The project may not have so much."""
+
+
 class CloudForbids(CloudError):
     """The listener's credentials are not valid, or lack a right."""
 
 
 class CloudUnavailable(CloudError):
     """Cinder's API does not answer, or broke."""
+
+
+class TooMuch(CloudUnavailable):
+    """Cinder's API answered that it is too much."""

@@ -11,8 +11,13 @@ from collections.abc import Mapping
 import dataclasses
 import datetime
 import threading
+from typing import Any
 
 from cinder_virtdc import exceptions
+from cinder_virtdc.fake_alarms import FakeAlarms
+from virtdc_agent.contract.alarms import AlarmNotice
+from virtdc_agent.contract.alarms import Severity
+from virtdc_agent.contract.catalogue import VOLUME_DELETED
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract.errors import UnsupportedVersion
@@ -22,11 +27,14 @@ from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import Reason
+from virtdc_agent.contract.events import Requester
 from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
 from virtdc_agent.contract import rpc
 from virtdc_agent.contract.rpc import ErrorCode
@@ -49,6 +57,8 @@ class FakeAgent:
     :ivar speaks_our_version: else every call is refused for its version.
     :ivar refusal: if set, what every submission is answered.
     :ivar calls: the methods that were called, in order.
+    :ivar effective_deletions: events of the data centre that have deleted a
+        volume.
     """
 
     def __init__(self, *, automatic: bool = False) -> None:
@@ -64,6 +74,9 @@ class FakeAgent:
         self.history: list[Transition] = []
         self.volumes: dict[str, Volume] = {}
         self.snapshots: dict[str, Snapshot] = {}
+        self.trash: dict[str, TrashedVolume] = {}
+        self.effective_deletions: set[str] = set()
+        self.alarms = FakeAlarms()
         self.capacity = Capacity(
             agent='fake',
             backend='memory',
@@ -146,9 +159,13 @@ class FakeAgent:
         )
 
     def finish(self, event_id: str) -> Transition:
-        """Let an event succeed, and take effect."""
+        """Let an event succeed, and take effect; or fail, if it cannot."""
         event = self.events[event_id]
         with self._changed:
+            if not self._is_possible(event):
+                return self.fail(
+                    event_id, Reason.REJECTED, 'There is no such volume.'
+                )
             self._apply(event)
             return self._tell(event, State.SUCCESS, progress=100)
 
@@ -178,6 +195,30 @@ class FakeAgent:
                 None,
             )
 
+    def platform(
+        self,
+        volume_id: str,
+        parameters: events.Parameters,
+        user_id: str = 'operator',
+    ) -> Event:
+        """Let the data centre itself make an event."""
+        operation = next(
+            operation
+            for operation, kind in events.PARAMETERS_OF.items()
+            if kind is type(parameters)
+        )
+        event = Event(
+            event_id=f'platform-{len(self.events) + 1}',
+            operation=operation,
+            volume_id=volume_id,
+            origin=Origin.PLATFORM,
+            parameters=parameters,
+            created_at=self._now(),
+            requested_by=Requester(user_id=user_id),
+        )
+        self.submit(event)
+        return event
+
     def forget(self) -> None:
         """Lose the journal, as after a restore from nothing."""
         with self._changed:
@@ -205,7 +246,40 @@ class FakeAgent:
             case 'cancel', {'event_id': str(event_id)}:
                 return self._answer_cancel(event_id)
             case 'get_volumes', {'marker': marker, 'limit': int(limit)}:
-                return self._answer_volumes(str(marker or ''), limit)
+                return _page(self.volumes, str(marker or ''), limit)
+            case 'get_volume', {'volume_id': str(volume_id)}:
+                return self._answer_volume(volume_id)
+            case 'get_trash', {'marker': marker, 'limit': int(limit)}:
+                return _page(self.trash, str(marker or ''), limit)
+            case 'get_alarms', {'marker': marker, 'limit': int(limit)}:
+                found = {
+                    '/'.join(key): alarm
+                    for key, alarm in self.alarms.raised.items()
+                }
+                return {
+                    **_page(found, str(marker or ''), limit),
+                    'revision': self.alarms.revision,
+                }
+            case 'raise_alarm', {'kind': kind, 'subject': subject, **rest}:
+                alarm, notice = self.alarms.put(
+                    str(kind),
+                    str(subject),
+                    severity=Severity(str(rest['severity'])),
+                    message=str(rest['message']),
+                    details=dict(rest['details']),  # type: ignore[call-overload]
+                    now=self._now(),
+                )
+                self._ring(notice)
+                return {
+                    'item': codec.encode(alarm),
+                    'change': notice.change.value if notice else None,
+                }
+            case 'acknowledge_alarm', {'kind': kind, 'subject': subject} as a:
+                return self._answer_acknowledge(
+                    str(kind), str(subject), str(a['by']), str(a['comment'])
+                )
+            case 'clear_alarm', {'kind': kind, 'subject': subject}:
+                return {'cleared': self._clear(str(kind), str(subject))}
             case 'get_capacity', {}:
                 return {'item': codec.encode(self.capacity)}
             case 'get_connection', {'volume_id': volume_id, 'host': host}:
@@ -259,13 +333,48 @@ class FakeAgent:
             latest = self.fail(event_id, Reason.CANCELLED, 'It was withdrawn.')
         return {'item': codec.encode(latest)}
 
-    def _answer_volumes(self, marker: str, limit: int) -> dict[str, object]:
-        ids = sorted(one for one in self.volumes if one > marker)
-        page = ids[:limit]
-        return {
-            'items': [codec.encode(self.volumes[one]) for one in page],
-            'next': page[-1] if len(ids) > limit else None,
-        }
+    def _answer_volume(self, volume_id: str) -> dict[str, object]:
+        volume = self.volumes.get(volume_id)
+        if volume is None:
+            return rpc.Refusal(
+                code=ErrorCode.NOT_FOUND, message=f'No volume {volume_id}.'
+            ).to_primitive()
+        return {'item': codec.encode(volume)}
+
+    def _answer_acknowledge(
+        self, kind: str, subject: str, by: str, comment: str
+    ) -> dict[str, object]:
+        try:
+            alarm, notice = self.alarms.acknowledge(
+                kind, subject, by=by, comment=comment, now=self._now()
+            )
+        except KeyError:
+            return rpc.Refusal(
+                code=ErrorCode.NOT_FOUND, message=f'No alarm {kind}/{subject}.'
+            ).to_primitive()
+        self._ring(notice)
+        return {'item': codec.encode(alarm)}
+
+    def _clear(self, kind: str, subject: str) -> bool:
+        notice = self.alarms.clear(kind, subject, self._now())
+        self._ring(notice)
+        return notice is not None
+
+    def _ring(self, notice: AlarmNotice | None) -> None:
+        if notice is not None and self.tells:
+            for subscriber in self.subscribers:
+                subscriber(codec.decode_notification(codec.encode(notice)))
+
+    def _now(self) -> datetime.datetime:
+        return _EPOCH + datetime.timedelta(seconds=self._last)
+
+    def _is_possible(self, event: Event) -> bool:
+        match event.operation:
+            case Operation.RESTORE:
+                return event.volume_id in self.trash
+            case Operation.EDIT:
+                return event.volume_id in self.volumes
+        return True
 
     def _apply(self, event: Event) -> None:
         known = self.volumes.get(event.volume_id)
@@ -281,14 +390,26 @@ class FakeAgent:
                     created_at=_EPOCH,
                     updated_at=_EPOCH,
                     name=wanted.name,
+                    description=wanted.description,
                     metadata=wanted.metadata,
+                    origin=event.origin,
+                    **self._changed_by(event),
                 )
+                self._clear(VOLUME_DELETED.kind, event.volume_id)
             case events.DeleteParameters():
-                self.volumes.pop(event.volume_id, None)
+                self._delete(event, self.volumes.pop(event.volume_id, None))
+            case events.RestoreParameters():
+                trashed = self.trash.pop(event.volume_id)
+                self.volumes[event.volume_id] = trashed.volume
+                self._clear(VOLUME_DELETED.kind, event.volume_id)
             case events.ExtendParameters() as wanted if known:
                 self.volumes[event.volume_id] = dataclasses.replace(
-                    known, size_bytes=wanted.size_bytes
+                    known,
+                    size_bytes=max(wanted.size_bytes, known.size_bytes),
+                    **self._changed_by(event),
                 )
+            case events.EditParameters() as wanted if known:
+                self._edit(event, known, wanted)
             case events.ConnectParameters() as wanted if known:
                 self.volumes[event.volume_id] = dataclasses.replace(
                     known,
@@ -325,6 +446,8 @@ class FakeAgent:
                     name=wanted.name,
                     description=wanted.description,
                     metadata=wanted.metadata,
+                    origin=event.origin,
+                    **self._changed_by(event),
                 )
 
     def _keep(self, event: Event, volume: Volume, snapshot_id: str) -> None:
@@ -345,6 +468,68 @@ class FakeAgent:
             project_id=event.requested_by.project_id,
             user_id=event.requested_by.user_id,
         )
+
+    def _delete(self, event: Event, known: Volume | None) -> None:
+        if event.origin is Origin.CLOUD:
+            self._clear(VOLUME_DELETED.kind, event.volume_id)
+            return
+        if known is None:
+            return
+        self.effective_deletions.add(event.event_id)
+        until = self._now() + datetime.timedelta(hours=24)
+        self.trash[event.volume_id] = TrashedVolume(
+            volume=known,
+            deleted_at=self._now(),
+            until=until,
+            event_id=event.event_id,
+            deleted_by=event.requested_by,
+            origin=event.origin,
+        )
+        if known.origin is Origin.CLOUD:
+            _, notice = self.alarms.put(
+                VOLUME_DELETED.kind,
+                event.volume_id,
+                severity=VOLUME_DELETED.severity,
+                message=f'Volume {event.volume_id} was deleted.',
+                details={
+                    'event_id': event.event_id,
+                    'requested_by': {'user_id': event.requested_by.user_id},
+                    'trash_until': until.isoformat(),
+                },
+                now=self._now(),
+            )
+            self._ring(notice)
+
+    def _edit(
+        self, event: Event, known: Volume, wanted: events.EditParameters
+    ) -> None:
+        metadata = known.metadata
+        if wanted.metadata is not None:
+            metadata = {
+                **{
+                    key: value
+                    for key, value in known.metadata.items()
+                    if key.startswith(events.OWN_METADATA)
+                },
+                **wanted.metadata,
+            }
+        self.volumes[event.volume_id] = dataclasses.replace(
+            known,
+            name=known.name if wanted.name is None else wanted.name,
+            description=(
+                known.description
+                if wanted.description is None
+                else wanted.description
+            ),
+            metadata=metadata,
+            **self._changed_by(event),
+        )
+
+    def _changed_by(self, event: Event) -> dict[str, Any]:
+        return {
+            'changed_by': event.origin,
+            'changed_at_sequence': self._last + 1,
+        }
 
     def _tell(
         self,
@@ -378,3 +563,15 @@ class FakeAgent:
             for subscriber in self.subscribers:
                 subscriber(codec.decode_notification(codec.encode(transition)))
         return transition
+
+
+def _page(
+    items: Mapping[str, codec.Message], marker: str, limit: int
+) -> dict[str, object]:
+    """Return a page of what follows a key."""
+    keys = sorted(one for one in items if one > marker)
+    page = keys[:limit]
+    return {
+        'items': [codec.encode(items[one]) for one in page],
+        'next': page[-1] if len(keys) > limit else None,
+    }

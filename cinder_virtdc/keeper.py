@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
 import dataclasses
 import logging
 import threading
 
-from cinder_virtdc.client import AgentClient
+from cinder_virtdc.alarm_book import AlarmBook
 from cinder_virtdc.clock import Clock
-from cinder_virtdc.cloud import Cloud
-from cinder_virtdc.cloud import CloudVolume
+from cinder_virtdc.comparison import Comparison
 from cinder_virtdc import exceptions
 from cinder_virtdc.follow import Follower
 from cinder_virtdc import reconcile
-from cinder_virtdc.writer import Writer
+from cinder_virtdc.router import Router
+from cinder_virtdc.sight import Sight
+from virtdc_agent.contract.alarms import AlarmNotice
 from virtdc_agent.contract.events import Notification
-from virtdc_agent.contract.events import Volume
 
 LOG = logging.getLogger(__name__)
 
@@ -43,28 +42,35 @@ class Keeper:
     It begins with a comparison of everything. What fails is tried again; as
     long as one side does not answer, nothing is concluded from that.
 
-    :param hosts: Cinder's backends of this data centre; none means all.
+    :param sync: looks at one volume and does what is to be done.
+    :param on_alarms: called when the book of alarms was asked for anew.
     """
 
     def __init__(
         self,
         *,
-        client: AgentClient,
-        cloud: Cloud,
-        writer: Writer,
+        sight: Sight,
+        follower: Follower,
+        book: AlarmBook,
+        comparison: Comparison,
+        router: Router,
+        sync: Callable[[str], object],
         clock: Clock,
         intervals: Intervals,
-        hosts: Sequence[str] = (),
+        on_alarms: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client = client
-        self._cloud = cloud
-        self._writer = writer
+        self._sight = sight
+        self._follower = follower
+        self._book = book
+        self._comparison = comparison
+        self._router = router
+        self._sync = sync
         self._clock = clock
-        self._hosts: Sequence[str | None] = list(hosts) or [None]
-        self._follower = Follower(client, writer.show)
+        self._on_alarms = on_alarms
         self._changed = threading.Condition()
         self._stopped = False
         self._behind_since: float | None = None
+        self._notices: dict[tuple[str, str], AlarmNotice] = {}
         self._resync = _Task(
             'compare both sides', self.resync, intervals.resync_s
         )
@@ -92,6 +98,9 @@ class Keeper:
 
     def offer(self, notification: Notification) -> None:
         """Take a notification: shown at once, if it is news."""
+        if isinstance(notification, AlarmNotice):
+            self._alarm_heard(notification)
+            return
         self._follower.offer(notification)
         with self._changed:
             if not self._follower.is_behind:
@@ -106,6 +115,11 @@ class Keeper:
         :raises VirtDCError: the agent cannot be asked; nothing is lost.
         """
         self._follower.catch_up()
+        notices = self._take_notices()
+        self._book.refresh()
+        self._on_alarms()
+        for notice in notices:
+            self._router.take_alarm(notice)
 
     def repair(self) -> None:
         """Take volumes out of ``error`` that the data centre has made.
@@ -114,7 +128,7 @@ class Keeper:
         """
         candidates = [
             volume
-            for volume in self._volumes(status='error')
+            for volume in self._sight.cloud_volumes(status='error')
             if reconcile.is_candidate(
                 volume, self._follower.latest(volume.platform_id)
             )
@@ -123,73 +137,32 @@ class Keeper:
             # What is later than the candidates is known before they are
             # judged.
             self._follower.catch_up()
-            self._settle(candidates, self._platform_volumes())
+        for volume in candidates:
+            try:
+                self._sync(volume.volume_id)
+            except (exceptions.VolumeGone, exceptions.NotNow) as exc:
+                LOG.debug(
+                    'Volume %s stays as it is: %s', volume.volume_id, exc
+                )
 
     def resync(self) -> None:
         """Compare all volumes of both sides.
 
         :raises VirtDCError: one side cannot be asked; nothing is concluded.
         """
-        # The first time, the whole history is read, and nearly all of it is
-        # shown already: what is not, the comparison finds.
-        self._follower.catch_up(tell=self._resync.has_succeeded)
-        cursor = self._follower.cursor
-        platform = self._platform_volumes()
-        volumes = list(self._volumes())
-        self._writer.learn(
-            (volume.platform_id, volume.volume_id) for volume in volumes
-        )
-        self._settle(volumes, platform)
-        self._follower.retain({one.platform_id for one in volumes}, cursor)
+        self._comparison.run()
+        self._on_alarms()
 
-    def _settle(
-        self, volumes: Sequence[CloudVolume], platform: dict[str, Volume]
-    ) -> None:
-        for volume in volumes:
-            for action in self._actions(volume, platform):
-                match action:
-                    case reconcile.Show():
-                        self._writer.show(action.transition, action.outdated)
-                    case reconcile.MakeAvailable():
-                        self._make_available(action.volume_id, platform)
+    def _alarm_heard(self, notice: AlarmNotice) -> None:
+        with self._changed:
+            self._notices[notice.kind, notice.subject] = notice
+            self._changed.notify_all()
 
-    def _actions(
-        self, volume: CloudVolume, platform: dict[str, Volume]
-    ) -> Sequence[reconcile.Action]:
-        return reconcile.reconcile(
-            volume,
-            self._follower.latest(volume.platform_id),
-            platform.get(volume.platform_id),
-            last_sequence=self._follower.cursor,
-        )
-
-    def _make_available(
-        self, volume_id: str, platform: dict[str, Volume]
-    ) -> None:
-        """Look once more, and then do it; Cinder offers no condition."""
-        try:
-            volume = self._cloud.get_volume(volume_id)
-            if not any(
-                isinstance(action, reconcile.MakeAvailable)
-                for action in self._actions(volume, platform)
-            ):
-                return
-            self._cloud.make_available(volume_id)
-        except (exceptions.VolumeGone, exceptions.NotNow) as exc:
-            LOG.debug('Volume %s stays as it is: %s', volume_id, exc)
-            return
-        LOG.info(
-            'Volume %s was in error in Cinder, but the data centre has made '
-            'it: it is available now.',
-            volume_id,
-        )
-
-    def _volumes(self, status: str | None = None) -> Iterator[CloudVolume]:
-        for host in self._hosts:
-            yield from self._cloud.list_volumes(host=host, status=status)
-
-    def _platform_volumes(self) -> dict[str, Volume]:
-        return {one.volume_id: one for one in self._client.get_volumes()}
+    def _take_notices(self) -> Sequence[AlarmNotice]:
+        with self._changed:
+            notices = list(self._notices.values())
+            self._notices.clear()
+        return notices
 
     def _run(self) -> None:
         while self._await_turn():
@@ -221,7 +194,11 @@ class Keeper:
             return False
 
     def _catch_up_at(self) -> float:
-        if self._behind_since is None or self._catch_up.failures:
+        if self._catch_up.failures:
+            return self._catch_up.due_at
+        if self._notices:
+            return float('-inf')
+        if self._behind_since is None:
             return self._catch_up.due_at
         return min(self._catch_up.due_at, self._behind_since + SETTLE_S)
 

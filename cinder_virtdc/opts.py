@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from keystoneauth1 import loading
 from oslo_config import cfg
 
+from cinder_virtdc.policy import Policy
 from virtdc_agent.contract import topics
 
 CINDER_GROUP = 'cinder'
@@ -156,6 +157,100 @@ LISTENER_OPTS = [
         help='The Cinder backends of this data centre, as host@backend, to '
         'compare only their volumes. Empty compares all volumes of the '
         'cloud, which is the same but slower where there are many others.',
+    ),
+    cfg.FloatOpt(
+        'hold_after_s',
+        default=1.0,
+        min=0.0,
+        max=3600.0,
+        help='A change in the data centre that is open for so many seconds '
+        'reserves its volume in Cinder until it has ended, so that nobody '
+        'extends, deletes or attaches it meanwhile. What takes less is not '
+        'worth four requests to Cinder: then the agent keeps the order.',
+    ),
+    cfg.StrOpt(
+        'on_deletion',
+        default=Policy.ASK.value,
+        choices=[
+            (
+                Policy.ASK.value,
+                'keep the record, unusable, until a person decides',
+            ),
+            (Policy.RESTORE.value, 'take the volume out of the trash again'),
+            (
+                Policy.RECREATE.value,
+                'have an empty volume of the same id and size made',
+            ),
+            (
+                Policy.FORGET.value,
+                'have Cinder delete its record, unless the volume is in use',
+            ),
+        ],
+        help='What to do about a volume that was deleted in the data centre. '
+        'An alarm is raised in any case.',
+    ),
+    cfg.FloatOpt(
+        'cinder_requests_per_s',
+        default=30.0,
+        min=0.0,
+        max=10000.0,
+        help="How many requests a second the listener sends to Cinder's API "
+        'at most, after a rest twice as many in the first. Each costs the '
+        'API some 20 to 50 ms of processor time. More lets changes in the '
+        'data centre be seen sooner when there are many at once; 0 sets no '
+        'limit.',
+    ),
+    cfg.StrOpt(
+        'state_path',
+        help='Folder in which the listener remembers which alarms it has '
+        'told to whom. Without one, every alarm that is raised is told once '
+        'more, with the same ids, when the listener starts.',
+    ),
+    cfg.StrOpt(
+        'alarm_notification_transport_url',
+        secret=True,
+        help="The cloud's own message bus, for telling alarms to Ceilometer, "
+        'Aodh and others, as rabbit://user:password@host:5672/. None: they '
+        'are not told there: queues that nobody reads grow for ever.',
+    ),
+    cfg.ListOpt(
+        'alarm_notification_topics',
+        default=['notifications'],
+        help='Topics on which alarms are told there: with the priority error '
+        'when they are raised or changed, and else info.',
+    ),
+    cfg.StrOpt(
+        'alarm_project_id',
+        default='',
+        help='Project in whose name alarms are told that are of no project. '
+        'Aodh evaluates an event only against alarms of its project.',
+    ),
+    cfg.StrOpt(
+        'alarm_webhook_url',
+        help='Address to which each change of an alarm is posted, as '
+        'https://host/path. None: nowhere.',
+    ),
+    cfg.StrOpt(
+        'alarm_webhook_secret',
+        secret=True,
+        help='What the posts are signed with, by HMAC-SHA256; at least 16 '
+        'bytes, as of "openssl rand -hex 32".',
+    ),
+    cfg.FloatOpt(
+        'alarm_webhook_timeout_s',
+        default=15.0,
+        min=0.5,
+        max=120.0,
+        help='How many seconds one post may take. It keeps nothing waiting '
+        'but other posts.',
+    ),
+    cfg.ListOpt(
+        'alarm_webhook_allowed_networks',
+        default=[],
+        help='Networks of private or loopback addresses, as 10.0.0.0/8, to '
+        'which posts may go; there http:// will do. By default only public '
+        'addresses are reached, so that the listener cannot be made to call '
+        'inner services.',
     ),
     cfg.FloatOpt(
         'write_min_interval_s',

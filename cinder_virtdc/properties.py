@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import datetime
 
 from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 
@@ -22,8 +23,25 @@ SEQUENCE = 'virtdc.sequence'
 REASON = 'virtdc.reason'
 MESSAGE = 'virtdc.message'
 
+ALARM = 'virtdc.alarm'
+"""The kind of the alarm that is raised for the volume."""
+ALARM_MESSAGE = 'virtdc.alarm_message'
+FORMER_STATUS = 'virtdc.former_status'
+"""What Cinder's status was before the data centre lost the volume."""
+HELD = 'virtdc.held'
+"""The event for whose sake the volume is reserved."""
+AGREED = 'virtdc.agreed'
+"""Digest of the name, description, metadata that both sides agreed on."""
+TOLD = 'virtdc.told'
+"""Digest of those that the data centre was asked to take over."""
+CONFLICT = 'virtdc.conflict'
+"""What was changed on both sides, and which change was dropped."""
+
 FAILURE_KEYS = (REASON, MESSAGE)
 """There only while the latest event of a volume is a failed one."""
+
+PREFIX = 'virtdc.'
+"""Of all keys that are ours; everything else is the user's."""
 
 KEYS = frozenset(
     {
@@ -36,6 +54,7 @@ KEYS = frozenset(
         *FAILURE_KEYS,
     }
 )
+"""What shows an event. The others say something of their own."""
 
 MAX_LENGTH = 255
 """Of a value, in Cinder."""
@@ -53,7 +72,7 @@ def properties_of(transition: Transition) -> dict[str, str]:
     }
     if transition.reason is not None:
         shown[REASON] = transition.reason.value
-        shown[MESSAGE] = _shortened(transition.message)
+        shown[MESSAGE] = shortened(transition.message)
     return shown
 
 
@@ -64,9 +83,13 @@ def sequence_of(shown: Mapping[str, str]) -> int:
 
 
 def ends_volume(transition: Transition) -> bool:
-    """Say whether nothing is left to show it on: the volume is removed."""
+    """Say whether nothing is left to show it on: the volume is removed.
+
+    One that the data centre has deleted by itself is still in Cinder.
+    """
     return (
         transition.operation is Operation.DELETE
+        and transition.origin is Origin.CLOUD
         and transition.state is State.SUCCESS
     )
 
@@ -87,7 +110,8 @@ def _time(time: datetime.datetime) -> str:
     return time.astimezone(datetime.UTC).strftime('%Y-%m-%dT%H:%M:%SZ')
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a text that fits into a value."""
     # Cinder counts characters; some databases below it refuse what lies
     # beyond the basic plane.
     text = ''.join(c if ord(c) <= 0xFFFF else '\ufffd' for c in text)

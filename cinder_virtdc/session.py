@@ -13,6 +13,7 @@ from cinder_virtdc.client import AgentClient
 from cinder_virtdc.clock import Clock
 from cinder_virtdc.clock import SystemClock
 from cinder_virtdc import exceptions
+from cinder_virtdc.growth import Growth
 from cinder_virtdc.runner import EventRunner
 from cinder_virtdc.subscription import NotificationEndpoint
 from cinder_virtdc.subscription import Subscription
@@ -51,6 +52,7 @@ class Session:
     client: AgentClient
     runner: EventRunner
     close: Callable[[], None]
+    growth: Growth = dataclasses.field(default_factory=Growth)
 
 
 def connect(conf: cfg.ConfigOpts, settings: Settings) -> Session:
@@ -81,9 +83,12 @@ def connect(conf: cfg.ConfigOpts, settings: Settings) -> Session:
         client, clock=clock, poll_interval_s=settings.poll_interval_s
     )
 
+    growth = Growth()
+
     def take(notification: Notification) -> None:
         if isinstance(notification, Transition):
             waiter.offer(notification)
+            growth.offer(notification)
 
     subscription = Subscription(
         notifications,
@@ -110,6 +115,7 @@ def connect(conf: cfg.ConfigOpts, settings: Settings) -> Session:
             operation_timeout_s=settings.operation_timeout_s,
         ),
         close=close,
+        growth=growth,
     )
 
 

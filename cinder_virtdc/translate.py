@@ -39,6 +39,9 @@ MULTIATTACH_SPEC = 'multiattach'
 PROPERTY_PREFIX = 'virtdc.'
 """Of the properties that the listener keeps on a volume."""
 
+TYPE_KEY = 'virtdc.volume_type'
+"""Metadata in the data centre that names the volume's type in the cloud."""
+
 TO_BE_FILLED = 'virtdc.to_be_filled'
 """Metadata of a volume that is not whole when the data centre has made it:
 Cinder is to copy an image or a backup into it, or to make it bootable."""
@@ -53,6 +56,7 @@ T = TypeVar('T', Format, Provisioning)
 class VolumeType(Protocol):
     """What is used of a Cinder volume type."""
 
+    name: str | None
     extra_specs: Mapping[str, str] | None
 
 
@@ -178,7 +182,9 @@ def create_parameters(
         size_bytes=volume.size * GIB,
         name=_clean(volume.display_name),
         description=_description(volume),
-        metadata=_metadata(volume, to_be_filled=to_be_filled),
+        metadata=_metadata(
+            volume, volume.volume_type, to_be_filled=to_be_filled
+        ),
         format=storing.format,
         provisioning=storing.provisioning,
     )
@@ -207,7 +213,9 @@ def clone_parameters(
         size_bytes=volume.size * GIB,
         name=_clean(volume.display_name),
         description=_description(volume),
-        metadata=_metadata(volume, to_be_filled=to_be_filled),
+        metadata=_metadata(
+            volume, volume.volume_type, to_be_filled=to_be_filled
+        ),
         format=storing.format,
         provisioning=storing.provisioning,
     )
@@ -259,7 +267,7 @@ def import_parameters(
         hash_value=(image.get('os_hash_value') or '') if is_known else '',
         name=_clean(volume.display_name),
         description=_description(volume),
-        metadata=_metadata(volume),
+        metadata=_metadata(volume, volume.volume_type),
         format=storing.format,
         provisioning=storing.provisioning,
     )
@@ -425,6 +433,29 @@ def stats(capacity: Capacity) -> dict[str, Any]:
     }
 
 
+def without(
+    known: Mapping[str, Any], *, provisioned_bytes: int, taken_bytes: int
+) -> dict[str, Any]:
+    """Return statistics as if some bytes were not provisioned yet.
+
+    :param provisioned_bytes: that the data centre has promised.
+    :param taken_bytes: of those, what is no longer free.
+    """
+    return {
+        **known,
+        'provisioned_capacity_gb': max(
+            0,
+            round(
+                known['provisioned_capacity_gb'] - provisioned_bytes / GIB, 2
+            ),
+        ),
+        'free_capacity_gb': min(
+            known['total_capacity_gb'],
+            round(known['free_capacity_gb'] + taken_bytes / GIB, 2),
+        ),
+    }
+
+
 def stats_when_down(known: Capacity | None) -> dict[str, Any]:
     """Return statistics that make the scheduler choose another backend.
 
@@ -468,7 +499,10 @@ def _is_met(wanted: T | None, had: T | None, offered: Collection[T]) -> bool:
 
 
 def _metadata(
-    described: Described, *, to_be_filled: bool = False
+    described: Described,
+    volume_type: VolumeType | None = None,
+    *,
+    to_be_filled: bool = False,
 ) -> dict[str, str]:
     metadata = {
         _clean(key): fields.clean_text(value or '')
@@ -477,6 +511,9 @@ def _metadata(
     }
     if to_be_filled:
         metadata[TO_BE_FILLED] = 'true'
+    name = volume_type and volume_type.name
+    if name:
+        metadata[TYPE_KEY] = _clean(name)
     return metadata
 
 

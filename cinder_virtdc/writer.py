@@ -8,7 +8,9 @@ collapses to the latest of each volume.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 import dataclasses
 import heapq
 import logging
@@ -64,10 +66,20 @@ class Writer:
     next comparison finds.
 
     Safe from any thread.
+
+    :param more: properties to write with a transition, beside its own.
     """
 
-    def __init__(self, cloud: Cloud, *, clock: Clock, pace: Pace) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        *,
+        clock: Clock,
+        pace: Pace,
+        more: Callable[[Transition], Mapping[str, str]] = lambda one: {},
+    ) -> None:
         self._cloud = cloud
+        self._more = more
         self._clock = clock
         self._pace = pace
         self._wanted = threading.Condition()
@@ -139,31 +151,66 @@ class Writer:
             # Their old data may have the volume's name in the data centre.
             self._replaced = set(alias.values()) - alias.keys()
 
+    def cloud_id_of(self, platform_id: str) -> str | None:
+        """Return Cinder's id of a volume of the data centre.
+
+        :returns: ``None``: Cinder is known to have no such volume.
+        """
+        with self._wanted:
+            if platform_id in self._gone or platform_id in self._replaced:
+                return None
+            return self._alias.get(platform_id, platform_id)
+
+    def has_none(self, platform_id: str) -> None:
+        """Take note that Cinder has no such volume."""
+        with self._wanted:
+            self._mark_gone(platform_id)
+
+    def drain(self) -> None:
+        """Write, in this thread and without rest, what may be written now.
+
+        For a writer that was not started.
+        """
+        while True:
+            with self._wanted:
+                self._release(self._clock.monotonic())
+                want = self._next()
+                if want is None:
+                    return
+                self._take_out(want.transition.volume_id)
+            if not self._attempt(want):
+                return
+
     def _run(self) -> None:
         while True:
             want = self._await_want()
             if want is None:
                 return
             begun = self._clock.monotonic()
-            try:
-                self._write(want)
-            except exceptions.VolumeGone:
-                self._drop(want)
-            except exceptions.NotNow as exc:
-                LOG.debug('Cinder refuses for now: %s', exc)
-                self._retry(want)
-            except exceptions.CloudError as exc:
-                self._back_off(want, exc)
-                continue
-            except Exception:
-                LOG.exception(
-                    'Unexpected error while writing to volume %s',
-                    want.transition.volume_id,
-                )
-                self._retry(want)
-            else:
-                self._written(want)
-            self._rest(self._clock.monotonic() - begun)
+            if self._attempt(want):
+                self._rest(self._clock.monotonic() - begun)
+
+    def _attempt(self, want: _Want) -> bool:
+        """Write; return whether the API answers."""
+        try:
+            self._write(want)
+        except exceptions.VolumeGone:
+            self._drop(want)
+        except exceptions.NotNow as exc:
+            LOG.debug('Cinder refuses for now: %s', exc)
+            self._retry(want)
+        except exceptions.CloudError as exc:
+            self._back_off(want, exc)
+            return False
+        except Exception:
+            LOG.exception(
+                'Unexpected error while writing to volume %s',
+                want.transition.volume_id,
+            )
+            self._retry(want)
+        else:
+            self._written(want)
+        return True
 
     def _await_want(self) -> _Want | None:
         """Wait for what may be written now and take it out of the queue."""
@@ -197,7 +244,9 @@ class Writer:
         platform_id = want.transition.volume_id
         volume_id = self._alias.get(platform_id, platform_id)
         shown = properties.properties_of(want.transition)
-        self._cloud.set_properties(volume_id, shown)
+        self._cloud.set_properties(
+            volume_id, {**self._more(want.transition), **shown}
+        )
         outdated = set(want.outdated)
         if platform_id in self._failing:
             outdated.update(properties.FAILURE_KEYS)
@@ -221,10 +270,7 @@ class Writer:
         volume_id = want.transition.volume_id
         LOG.debug('Cinder has no volume %s', volume_id)
         with self._wanted:
-            self._forget(volume_id)
-            self._gone[volume_id] = None
-            if len(self._gone) > MAX_GONE:
-                del self._gone[next(iter(self._gone))]
+            self._mark_gone(volume_id)
 
     def _retry(self, want: _Want) -> None:
         """Put it back, unless something later is wanted; hold the volume."""
@@ -274,6 +320,12 @@ class Writer:
         self._take_out(volume_id)
         self._failing.discard(volume_id)
         self._held.pop(volume_id, None)
+
+    def _mark_gone(self, volume_id: str) -> None:
+        self._forget(volume_id)
+        self._gone[volume_id] = None
+        if len(self._gone) > MAX_GONE:
+            del self._gone[next(iter(self._gone))]
 
     def _hold(self, volume_id: str, seconds: float) -> None:
         until = self._clock.monotonic() + seconds

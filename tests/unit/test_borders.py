@@ -143,6 +143,16 @@ BORDERS: Mapping[str, Border] = {
     'cinder_virtdc.translate': Border(
         own=('cinder_virtdc', *CONTRACT), standard=PURE
     ),
+    **{
+        f'cinder_virtdc.{name}': Border(
+            own=('cinder_virtdc', *CONTRACT),
+            standard={*PURE, 'hashlib', 'json'},
+        )
+        for name in (
+            *('absences', 'deletions', 'edits', 'holds', 'policy'),
+            *('properties', 'sizes'),
+        )
+    },
 }
 
 RESERVED: Mapping[str, Collection[str]] = {

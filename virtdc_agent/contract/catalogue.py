@@ -99,8 +99,112 @@ EVENT_LOST = AlarmKind(
     ),
 )
 
+VOLUME_MISSING = AlarmKind(
+    kind='volume-missing',
+    severity=Severity.CRITICAL,
+    cause=(
+        'Two comparisons in a row found a volume in the cloud that the data '
+        'centre does not have, and no event says why.'
+    ),
+    effect=(
+        'The cloud still lists the volume, but it cannot be attached; '
+        'servers that used it have lost their disk.'
+    ),
+    repair=(
+        'See that the agent has its own journal and not an older copy. Look '
+        'for the volume in the storage. If it is really gone, have it made '
+        'anew and filled from a backup, or delete it in the cloud.'
+    ),
+    clears='When the volume is there again, or the cloud has deleted it too.',
+)
+VOLUMES_MISSING = AlarmKind(
+    kind='volumes-missing',
+    severity=Severity.CRITICAL,
+    cause=(
+        'Two comparisons in a row found that many of the volumes in the '
+        'cloud are not in the data centre. More likely than that so many '
+        'were removed is that the agent has another journal, or that the '
+        'listener asks another agent.'
+    ),
+    effect='Nothing is concluded: no volume in the cloud was touched.',
+    repair=(
+        "See that the agent's journal is the right one, and that the "
+        'listener names the right bus and topic.'
+    ),
+    clears='When a comparison finds them again.',
+)
+VOLUMES_UNKNOWN = AlarmKind(
+    kind='volumes-unknown',
+    severity=Severity.MINOR,
+    cause=(
+        'Two comparisons in a row found volumes in the data centre that the '
+        'cloud has made and does not list any more: its database is an '
+        'older copy, or their records were removed there by hand.'
+    ),
+    effect='They take space, and nobody can use them.',
+    repair=(
+        'Have Cinder manage those that are still wanted, and delete the '
+        'others in the data centre.'
+    ),
+    clears='When a comparison does not find any.',
+)
+VOLUME_SMALLER = AlarmKind(
+    kind='volume-smaller',
+    severity=Severity.CRITICAL,
+    cause=(
+        'A volume has fewer bytes in the data centre than in the cloud: it '
+        'was shrunk there, or replaced.'
+    ),
+    effect='Its file system is cut off: data may be lost.',
+    repair=(
+        'Do not write to it. Find out who shrank it, grow it again in the '
+        'data centre, and have its owner check the data or restore a backup.'
+    ),
+    clears='When a comparison finds the sizes agree.',
+)
+ATTACHMENTS_DIFFER = AlarmKind(
+    kind='attachments-differ',
+    severity=Severity.MAJOR,
+    cause=(
+        'The cloud says that a volume is attached and the data centre that '
+        'it is not, or the other way round, in two comparisons in a row.'
+    ),
+    effect=(
+        'A server may have lost its disk, or a host may still write to a '
+        'volume that is about to be given to another.'
+    ),
+    repair=(
+        'Look at the servers and hosts that the alarm names. Detach and '
+        'attach the volume in the cloud again, or have the host let go of '
+        'it. Nothing is repaired without a person: what looks like a '
+        'leftover may be in use.'
+    ),
+    clears='When a comparison finds that they agree.',
+)
+SIZE_NOT_SYNCHRONISED = AlarmKind(
+    kind='size-not-synchronised',
+    severity=Severity.MINOR,
+    cause=(
+        'A volume was grown in the data centre, and Cinder does not take '
+        "over its size: the project's quota is too small, or Cinder's "
+        'scheduler refuses it.'
+    ),
+    effect=(
+        'The cloud shows, and counts, less than there is. The volume works.'
+    ),
+    repair=(
+        'Do what the alarm says: mostly, raise the quota. The listener tries '
+        'again by itself, at the latest with its next comparison.'
+    ),
+    clears='When Cinder has extended the volume.',
+)
+
 CATALOGUE: Mapping[str, AlarmKind] = {
     kind.kind: kind
-    for kind in (VOLUME_DELETED, POOL_VANISHED, EVENT_LOST, VOLUME_UNKNOWN)
+    for kind in (
+        *(VOLUME_DELETED, VOLUME_MISSING, VOLUMES_MISSING, VOLUME_SMALLER),
+        *(POOL_VANISHED, ATTACHMENTS_DIFFER, SIZE_NOT_SYNCHRONISED),
+        *(EVENT_LOST, VOLUME_UNKNOWN, VOLUMES_UNKNOWN),
+    )
 }
 """Every kind, by its name. A newer side may raise others."""

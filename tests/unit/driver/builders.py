@@ -161,9 +161,10 @@ def group_snapshot(**rest: Any) -> Any:
     return objects.GroupSnapshot(cinder_context.get_admin_context(), **fields)
 
 
-def volume_type(**extra_specs: str) -> Any:
+def volume_type(*, name: str | None = None, **extra_specs: str) -> Any:
     return objects.VolumeType(
         cinder_context.get_admin_context(),
+        name=name,
         id=str(uuid.uuid4()),
         extra_specs={
             name.replace('__', ':'): value

@@ -10,11 +10,13 @@ from cinder_virtdc.fake_agent import FakeAgent
 from cinder_virtdc.fake_cloud import FakeCloud
 from cinder_virtdc.keeper import Intervals
 from cinder_virtdc.keeper import Keeper
+from cinder_virtdc.parts import Manner
+from cinder_virtdc.parts import Parts
 from cinder_virtdc.writer import Pace
-from cinder_virtdc.writer import Writer
 from tests.unit.driver import builders
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Notification
+from virtdc_agent.contract.events import Operation
 
 GIB = 1024**3
 
@@ -23,22 +25,26 @@ class KeeperTestCase(unittest.TestCase):
     def setUp(self) -> None:
         self.clock = FakeClock()
         self.agent = FakeAgent()
-        self.cloud = FakeCloud()
-        self.writer = Writer(
-            self.cloud, clock=FakeClock(), pace=Pace(min_interval_s=0)
+        # Names and metadata have tests of their own.
+        self.agent.capacity = dataclasses.replace(
+            self.agent.capacity,
+            operations=self.agent.capacity.operations - {Operation.EDIT},
         )
-        self.addCleanup(self.writer.stop)
+        self.cloud = FakeCloud()
         self.keeper = self.make_keeper()
 
     def make_keeper(self, *hosts: str) -> Keeper:
-        keeper = Keeper(
-            client=builders.client_of(self.agent),
-            cloud=self.cloud,
-            writer=self.writer,
+        self.parts = Parts.of(
             clock=self.clock,
-            intervals=Intervals(catch_up_s=10, repair_s=15, resync_s=300),
-            hosts=hosts,
+            cloud=self.cloud,
+            client=builders.client_of(self.agent),
+            manner=Manner(hosts=hosts, pace=Pace(min_interval_s=0, duty=1.0)),
         )
+        self.writer = self.parts.writer
+        keeper = self.parts.keeper(
+            Intervals(catch_up_s=10, repair_s=15, resync_s=300)
+        )
+        self.addCleanup(self.writer.stop)
         self.addCleanup(keeper.stop)
         self.agent.subscribers[:] = [keeper.offer]
         return keeper
@@ -116,6 +122,7 @@ class StepsTest(KeeperTestCase):
         self.keeper.resync()
         self.cloud.await_writes(3)
         again = self.make_keeper()
+        self.writer.start()
         again.resync()
         self.assertEqual(3, len(self.cloud.writes))
         self.agent.tells = True
@@ -196,8 +203,8 @@ class StepsTest(KeeperTestCase):
         self.keeper.repair()
         self.keeper.resync()
         self.assertEqual('error', self.status())
-        # Nothing to repair: the data centre's volumes are not listed.
-        self.assertEqual(1, self.agent.calls.count('get_volumes'))
+        # Nothing to repair: the data centre is not asked for the volume.
+        self.assertEqual(0, self.agent.calls.count('get_volume'))
 
     def test_a_deletion_not_told_yet_is_not_overlooked(self) -> None:
         self.agent.finish(self.add(status='error'))
@@ -214,13 +221,14 @@ class StepsTest(KeeperTestCase):
         self.agent.finish(self.add(status='error'))
         listed = self.cloud.volumes['volume-1']
         self.cloud.add(dataclasses.replace(listed, status='deleting'))
-        self.keeper._settle([listed], dict(self.agent.volumes))
+        self.parts.syncer.sync('volume-1')
         self.assertEqual('deleting', self.status())
 
     def test_one_that_vanishes_meanwhile_is_left_alone(self) -> None:
         self.agent.finish(self.add(status='error'))
-        listed = self.cloud.volumes.pop('volume-1')
-        self.keeper._settle([listed], dict(self.agent.volumes))
+        self.cloud.volumes.pop('volume-1')
+        with self.assertRaises(exceptions.VolumeGone):
+            self.parts.syncer.sync('volume-1')
         self.assertEqual({}, self.cloud.volumes)
 
     def test_only_the_backends_of_this_data_centre(self) -> None:
@@ -311,7 +319,7 @@ class ThreadTest(KeeperTestCase):
         self.cloud.add(dataclasses.replace(volume, status='error'))
         self.advance(10)
         self.advance(5)
-        self.agent.await_calls('get_volumes', 2)
+        self.agent.await_calls('get_volume', 1)
         self.assertTrue(self.clock.await_waiters(1))
         self.keeper.stop()
         self.assertEqual('available', self.status())

@@ -61,7 +61,12 @@ def actions(
 ) -> list[reconcile.Action]:
     return list(
         reconcile.reconcile(
-            volume, latest, platform, last_sequence=last_sequence
+            reconcile.Sides(
+                volume=volume,
+                latest=latest,
+                platform=platform,
+                last_sequence=last_sequence,
+            )
         )
     )
 
@@ -82,6 +87,8 @@ def carried_out(
                 volume = dataclasses.replace(volume, properties=shown)
             case reconcile.MakeAvailable():
                 volume = dataclasses.replace(volume, status='available')
+            case reconcile.Grow():
+                volume = dataclasses.replace(volume, size_gib=action.size_gib)
     return volume
 
 

@@ -1,0 +1,192 @@
+"""The parts that keep both sides in step, put together once.
+
+The listener runs them for ever; a command has them do one thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import dataclasses
+
+from oslo_config import cfg
+import oslo_messaging
+
+from cinder_virtdc.alarm_book import AlarmBook
+from cinder_virtdc.caller import BusCaller
+from cinder_virtdc.client import AgentClient
+from cinder_virtdc.clock import Clock
+from cinder_virtdc.clock import SystemClock
+from cinder_virtdc.cloud import Cloud
+from cinder_virtdc.cloud import SdkCloud
+from cinder_virtdc.comparison import Comparison
+from cinder_virtdc.follow import Follower
+from cinder_virtdc.hands import Hands
+from cinder_virtdc.keeper import Intervals
+from cinder_virtdc.keeper import Keeper
+from cinder_virtdc import opts
+from cinder_virtdc.pace import TokenBucket
+from cinder_virtdc.policy import Policy
+from cinder_virtdc.remedies import Remedies
+from cinder_virtdc.router import Router
+from cinder_virtdc import session
+from cinder_virtdc.sight import Sight
+from cinder_virtdc.size_watch import SizeWatch
+from cinder_virtdc.syncer import Syncer
+from cinder_virtdc.writer import Pace
+from cinder_virtdc.writer import Writer
+from virtdc_agent.contract import sealing
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How to go about it; see the options of these names."""
+
+    hosts: Sequence[str] = ()
+    policy: Policy = Policy.ASK
+    hold_after_s: float = 1.0
+    pace: Pace = Pace()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """All of them; none is started."""
+
+    clock: Clock
+    cloud: Cloud
+    client: AgentClient
+    book: AlarmBook
+    follower: Follower
+    sight: Sight
+    writer: Writer
+    syncer: Syncer
+    router: Router
+    comparison: Comparison
+    remedies: Remedies
+    notifications: oslo_messaging.Transport | None = None
+    seal: sealing.Seal = dataclasses.field(default_factory=sealing.Seal)
+
+    @classmethod
+    def from_config(cls, conf: cfg.ConfigOpts) -> Parts:
+        """Return the parts that the configuration describes.
+
+        Asks nothing yet.
+
+        :raises ConfigInvalid: the configuration cannot work.
+        """
+        options = conf[opts.LISTENER_GROUP]
+        calls, notifications = session.open_transports(
+            conf, None, option='[DEFAULT] transport_url'
+        )
+        clock = SystemClock()
+        seal = session.open_seal(
+            options.key_file,
+            accept_unsigned=options.accept_unsigned,
+            option=f'[{opts.LISTENER_GROUP}] key_file',
+            clock=clock,
+        )
+        bucket = TokenBucket(
+            clock,
+            rate=options.cinder_requests_per_s,
+            burst=options.cinder_requests_per_s,
+        )
+        return cls.of(
+            clock=clock,
+            cloud=SdkCloud.from_config(conf, bucket.take),
+            client=AgentClient(
+                BusCaller(calls, topic=options.topic, seal=seal),
+                clock=clock,
+                submit_timeout_s=options.rpc_timeout_s,
+                rpc_timeout_s=options.rpc_timeout_s,
+            ),
+            manner=Manner(
+                hosts=options.hosts,
+                policy=Policy(options.on_deletion),
+                hold_after_s=options.hold_after_s,
+                pace=Pace(
+                    min_interval_s=options.write_min_interval_s,
+                    duty=options.write_duty_percent / 100,
+                ),
+            ),
+            notifications=notifications,
+            seal=seal,
+        )
+
+    def keeper(
+        self,
+        intervals: Intervals,
+        *,
+        on_alarms: Callable[[], None] = lambda: None,
+    ) -> Keeper:
+        """Return what has them do everything in its time; not started."""
+        return Keeper(
+            sight=self.sight,
+            follower=self.follower,
+            book=self.book,
+            comparison=self.comparison,
+            router=self.router,
+            sync=self.syncer.sync,
+            clock=self.clock,
+            intervals=intervals,
+            on_alarms=on_alarms,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        clock: Clock,
+        cloud: Cloud,
+        client: AgentClient,
+        manner: Manner,
+        notifications: oslo_messaging.Transport | None = None,
+        seal: sealing.Seal | None = None,
+    ) -> Parts:
+        """Put the parts together around two sides."""
+        book = AlarmBook(client)
+        # The follower tells the router, which is told of last.
+        routers: list[Router] = []
+        follower = Follower(client, lambda one: routers[0].take(one))
+        sight = Sight(
+            client=client,
+            cloud=cloud,
+            follower=follower,
+            book=book,
+            hosts=manner.hosts,
+            policy=manner.policy,
+        )
+        writer = Writer(
+            cloud, clock=clock, pace=manner.pace, more=sight.base_of_new
+        )
+        syncer = Syncer(
+            sight.look,
+            Hands(cloud, client, show=writer.show, now=clock.now),
+            clock=clock,
+            gone=writer.has_none,
+        )
+        syncer.witness = SizeWatch(client, book, syncer.ring)
+        routers.append(
+            Router(writer, syncer.ring, hold_after_s=manner.hold_after_s)
+        )
+        return cls(
+            clock=clock,
+            cloud=cloud,
+            client=client,
+            book=book,
+            follower=follower,
+            sight=sight,
+            writer=writer,
+            syncer=syncer,
+            router=routers[0],
+            comparison=Comparison(
+                sight=sight,
+                follower=follower,
+                client=client,
+                book=book,
+                writer=writer,
+                ring=syncer.ring,
+            ),
+            remedies=Remedies(cloud, client),
+            notifications=notifications,
+            seal=seal or sealing.Seal(),
+        )

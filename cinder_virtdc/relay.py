@@ -1,0 +1,193 @@
+"""Tells alarms to the world: at least once each change, never blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections import Counter
+import logging
+import threading
+from typing import Any, Protocol
+
+from cinder_virtdc.alarm_book import AlarmBook
+from cinder_virtdc import alarm_reports
+from cinder_virtdc.alarm_reports import Report
+from cinder_virtdc.clock import Clock
+from cinder_virtdc import exceptions
+from cinder_virtdc.ledger import Ledger
+from virtdc_agent.contract.alarms import Alarm
+from virtdc_agent.contract.alarms import AlarmChange
+
+LOG = logging.getLogger(__name__)
+
+_FIRST_RETRY_S = 1.0
+_LONGEST_RETRY_S = 300.0
+
+
+class Outlet(Protocol):
+    """A way out."""
+
+    name: str
+
+    def send(self, report: Report) -> None:
+        """Send a report; return when it has left.
+
+        :raises OutletFailed: it did not; try again later.
+        """
+
+
+class LogOutlet:
+    """The log: what is raised is an error, the rest is information."""
+
+    name = 'log'
+
+    def send(self, report: Report) -> None:
+        """See the protocol."""
+        LOG.log(
+            logging.ERROR
+            if report.change in alarm_reports.LOUD
+            else logging.INFO,
+            'Alarm %s %s (%s, %s, id %s): %s %s',
+            report.payload['alarm_kind'],
+            report.change.value,
+            report.payload['severity'],
+            report.payload['resource_id'],
+            report.payload['alarm_id'],
+            report.payload['reason'],
+            report.payload['repair'],
+        )
+
+
+class Relay:
+    """One outlet, and the thread that serves it.
+
+    What was raised, changed and cleared while the outlet could not send is
+    told as what it has come to. A listener that is restarted goes on where
+    its ledger ends; whoever listens may hear a change twice, with the same
+    id and revision.
+
+    :param describe: what Cinder says of an alarm's volume; empty: nothing.
+    :param project_id: of alarms that are of no project.
+    """
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        *,
+        book: AlarmBook,
+        ledger: Ledger,
+        clock: Clock,
+        describe: Callable[[Alarm], Mapping[str, Any]],
+        project_id: str = '',
+    ) -> None:
+        self._outlet = outlet
+        self._book = book
+        self._ledger = ledger
+        self._clock = clock
+        self._describe = describe
+        self._project_id = project_id
+        self._changed = threading.Condition()
+        self._rung = False
+        self._stopped = False
+        self._failures = 0
+        self._retry_at: float | None = None
+        self.sent: Counter[str] = Counter()
+        """How many reports left, by what had become of their alarm."""
+        self._thread = threading.Thread(
+            target=self._run, name=f'virtdc-{outlet.name}', daemon=True
+        )
+
+    def start(self) -> None:
+        """Start to tell."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Stop after what is under way."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def ring(self) -> None:
+        """Have it looked whether there is something to tell."""
+        with self._changed:
+            self._rung = True
+            self._changed.notify_all()
+
+    def deliver(self) -> None:
+        """Tell all there is to tell.
+
+        :raises OutletFailed: the rest is told later.
+        """
+        for report in self._news():
+            self._outlet.send(report)
+            alarm_id = report.payload['alarm_id']
+            if report.change is AlarmChange.CLEARED:
+                self._ledger.forget(self._outlet.name, alarm_id)
+            else:
+                self._ledger.note(self._outlet.name, alarm_id, report.payload)
+            self.sent[report.change.value] += 1
+
+    def _news(self) -> Iterator[Report]:
+        if not self._book.is_known:
+            return
+        told = self._ledger.told(self._outlet.name)
+        for alarm in self._book.alarms:
+            before = told.pop(
+                alarm_reports.alarm_id(alarm.kind, alarm.subject), None
+            )
+            if before is None or before['revision'] < alarm.revision:
+                yield alarm_reports.report_of(
+                    alarm,
+                    alarm_reports.change_of(alarm, before),
+                    volume=self._describe(alarm),
+                    project_id=self._project_id,
+                )
+        for before in told.values():
+            yield alarm_reports.cleared(before, self._clock.now())
+
+    def _run(self) -> None:
+        while self._await_turn():
+            try:
+                self.deliver()
+            except exceptions.OutletFailed as exc:
+                if self._failures == 0:
+                    LOG.warning(
+                        'Alarms cannot be told by %s for now: %s Trying '
+                        'again.',
+                        self._outlet.name,
+                        exc,
+                    )
+                self._failed()
+            except Exception:
+                LOG.exception('Unexpected error in %s', self._outlet.name)
+                self._failed()
+            else:
+                if self._failures:
+                    LOG.info('Alarms leave by %s again.', self._outlet.name)
+                self._failures = 0
+                self._retry_at = None
+
+    def _await_turn(self) -> bool:
+        with self._changed:
+            while not self._stopped:
+                now = self._clock.monotonic()
+                if self._retry_at is not None:
+                    if self._retry_at <= now:
+                        return True
+                    self._clock.wait(self._changed, self._retry_at - now)
+                elif self._rung:
+                    self._rung = False
+                    return True
+                else:
+                    self._clock.wait(self._changed, None)
+            return False
+
+    def _failed(self) -> None:
+        pause_s = min(
+            _FIRST_RETRY_S * 2.0 ** min(self._failures, 10), _LONGEST_RETRY_S
+        )
+        self._failures += 1
+        self._retry_at = self._clock.monotonic() + pause_s

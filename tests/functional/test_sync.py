@@ -1,0 +1,344 @@
+"""What is done in the data centre reaches the cloud, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import datetime
+from typing import Any
+import uuid
+
+import oslo_messaging
+
+from tests.functional import test_bus
+from tools.lab import installation
+from tools.lab import stack
+from virtdc_agent.contract import codec
+from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Operation
+from virtdc_agent.contract import topics
+
+GIB = 1024**3
+CONNECTOR = {'host': 'compute-1', 'ip': '127.0.0.1', 'initiator': ''}
+SERVER = '11111111-1111-1111-1111-111111111111'
+
+
+class SyncCase(test_bus.BusCase):
+    """Acts for the data centre: what its console would submit."""
+
+    def made(self, **wanted: Any) -> str:
+        """Return a volume that both sides have."""
+        volume_id = self.create(**wanted)
+        self.wait(volume_id, state='success')
+        return volume_id
+
+    def platform(self, volume_id: str, parameters: Any) -> str:
+        """Have the data centre do something; return the event's id."""
+        operation = next(
+            operation
+            for operation, kind in events.PARAMETERS_OF.items()
+            if kind is type(parameters)
+        )
+        event = events.Event(
+            event_id=str(uuid.uuid4()),
+            operation=operation,
+            volume_id=volume_id,
+            origin=events.Origin.PLATFORM,
+            parameters=parameters,
+            created_at=datetime.datetime.now(datetime.UTC),
+            requested_by=events.Requester(user_id='bob@vdc'),
+        )
+        answer = self.call('submit', event=codec.encode(event))
+        self.assertNotIn('error', answer)
+        return event.event_id
+
+    def grow(self, volume_id: str, size_bytes: int) -> str:
+        return self.platform(
+            volume_id, events.ExtendParameters(size_bytes=size_bytes)
+        )
+
+    def delete(self, volume_id: str) -> str:
+        return self.platform(volume_id, events.DeleteParameters())
+
+    def wait_size(self, volume_id: str, size_gib: int) -> None:
+        """Wait until the cloud shows a size, and is done with it."""
+        self.until(
+            lambda: (
+                self.show(volume_id)['size'] == size_gib
+                and self.show(volume_id)['status'] in ('available', 'in-use')
+            ),
+            60,
+            lambda: f'{size_gib} GiB wanted: {self.show(volume_id)}',
+        )
+
+    def in_use_gib(self) -> int:
+        """Return what the quota says that the project uses."""
+        project = self.cloud.url.rpartition('/')[2]
+        body = self.cloud.get(f'/os-quota-sets/{project}?usage=True')
+        return int(body['quota_set']['gigabytes']['in_use'])
+
+    def attach(self, volume_id: str) -> None:
+        """Attach a volume to a host, without Nova."""
+        self.act(volume_id, 'os-reserve')
+        self.act(volume_id, 'os-initialize_connection', connector=CONNECTOR)
+        self.act(
+            volume_id,
+            'os-attach',
+            host_name=CONNECTOR['host'],
+            mountpoint='/dev/vdb',
+            mode='rw',
+        )
+        self.wait(volume_id, 'in-use')
+
+    def detach(self, volume_id: str) -> None:
+        """Take a volume off its host."""
+        self.act(volume_id, 'os-begin_detaching')
+        self.act(volume_id, 'os-terminate_connection', connector=CONNECTOR)
+        self.act(volume_id, 'os-detach')
+        self.wait(volume_id)
+
+    def offers(self, operation: Operation) -> bool:
+        item = self.call('get_capacity')['item']
+        return operation.value in item['data']['operations']
+
+
+class TestResize(SyncCase):
+    def test_size_quota_and_usage_agree(self) -> None:
+        volume_id = self.made()
+        used = self.in_use_gib()
+        self.grow(volume_id, 3 * GIB)
+        self.wait_size(volume_id, 3)
+        self.assertEqual(used + 2, self.in_use_gib())
+        self.wait(volume_id, state='success', operation='extend')
+        self.assertEqual(3 * GIB, self.file_of(volume_id).stat().st_size)
+
+    def test_between_two_gib_both_sides_become_whole(self) -> None:
+        volume_id = self.made()
+        self.grow(volume_id, GIB * 3 // 2)
+        self.wait_size(volume_id, 2)
+        self.assertEqual(2 * GIB, self.file_of(volume_id).stat().st_size)
+
+    def test_an_attached_volume(self) -> None:
+        volume_id = self.made()
+        self.attach(volume_id)
+        self.grow(volume_id, 2 * GIB)
+        self.wait_size(volume_id, 2)
+        self.assertEqual('in-use', self.show(volume_id)['status'])
+        self.detach(volume_id)
+
+    def test_a_failure_leaves_the_size_and_says_why(self) -> None:
+        volume_id = self.made(size=2)
+        self.grow(volume_id, GIB)  # volumes never shrink
+        shown = self.wait(
+            volume_id, state='failed', operation='extend', reason='rejected'
+        )
+        self.assertEqual(2, shown['size'])
+        self.assertIn('cannot shrink', shown['metadata']['virtdc.message'])
+
+    def test_while_it_is_open_users_are_kept_away(self) -> None:
+        volume_id = self.made()
+        with Drained(self):
+            self.grow(volume_id, 2 * GIB)
+            shown = self.wait(
+                volume_id, 'attaching', state='waiting', operation='extend'
+            )
+            self.assertEqual('0 %', shown['metadata']['virtdc.progress'])
+            for method, path, body in (
+                (
+                    'POST',
+                    f'/volumes/{volume_id}/action',
+                    {'os-extend': {'new_size': 9}},
+                ),
+                ('DELETE', f'/volumes/{volume_id}', None),
+                (
+                    'POST',
+                    '/attachments',
+                    {
+                        'attachment': {
+                            'volume_uuid': volume_id,
+                            'instance_uuid': SERVER,
+                        }
+                    },
+                ),
+            ):
+                self.assertEqual(
+                    400, self.cloud.ask(method, path, body).status
+                )
+        self.wait_size(volume_id, 2)
+        self.assertNotIn('virtdc.held', self.wait(volume_id)['metadata'])
+
+
+class TestDelete(SyncCase):
+    def test_the_record_is_kept_and_says_why(self) -> None:
+        volume_id = self.made(metadata={'mine': 'kept'})
+        self.delete(volume_id)
+        shown = self.wait(
+            volume_id,
+            'error',
+            state='success',
+            operation='delete',
+            alarm='volume-deleted',
+        )
+        self.assertEqual('kept', shown['metadata']['mine'])
+        self.assertIn('Deleted', shown['metadata']['virtdc.alarm_message'])
+        self.assertEqual(
+            400,
+            self.cloud.ask(
+                'POST',
+                '/attachments',
+                {
+                    'attachment': {
+                        'volume_uuid': volume_id,
+                        'instance_uuid': SERVER,
+                    }
+                },
+            ).status,
+        )
+        used = self.in_use_gib()
+        # To forget it is to delete it.
+        self.cloud.delete(f'/volumes/{volume_id}')
+        self.wait_gone(volume_id)
+        self.assertEqual(used - 1, self.in_use_gib())
+
+    def test_a_failure_leaves_the_volume_usable(self) -> None:
+        volume_id = self.made()
+        self.attach(volume_id)
+        self.delete(volume_id)
+        shown = self.wait(
+            volume_id, 'in-use', state='failed', operation='delete'
+        )
+        self.assertIn('compute-1', shown['metadata']['virtdc.message'])
+        self.assertNotIn('virtdc.alarm', shown['metadata'])
+        self.detach(volume_id)
+
+
+class TestFaults(SyncCase):
+    def changes(self) -> Callable[[], None]:
+        """Begin a resize and a deletion; return what sees to their ends."""
+        grown, gone = self.made(), self.made()
+        self.grow(grown, 2 * GIB)
+        self.delete(gone)
+
+        def check() -> None:
+            self.wait_size(grown, 2)
+            self.wait(gone, 'error', alarm='volume-deleted', timeout_s=90)
+
+        return check
+
+    def test_the_listener_is_down(self) -> None:
+        grown, gone = self.made(), self.made()
+        self.listener.service.stop()
+        try:
+            self.grow(grown, 2 * GIB)
+            self.delete(gone)
+            self.until(
+                lambda: not self.file_of(gone).exists(), 20, lambda: 'is there'
+            )
+        finally:
+            self.listener.service.start()
+        self.wait_size(grown, 2)
+        self.wait(gone, 'error', alarm='volume-deleted')
+
+    def test_the_listener_is_killed_in_the_middle(self) -> None:
+        check = self.changes()
+        self.listener.service.kill()
+        self.listener.service.start()
+        check()
+
+    def test_the_clouds_api_is_down(self) -> None:
+        grown, gone = self.made(), self.made()
+        api = self.lab.cinder.api
+        api.stop()
+        try:
+            self.grow(grown, 2 * GIB)
+            self.delete(gone)
+            self.until(
+                lambda: not self.file_of(gone).exists(), 20, lambda: 'is there'
+            )
+        finally:
+            api.start()
+        self.wait_size(grown, 2)
+        self.wait(gone, 'error', alarm='volume-deleted', timeout_s=90)
+
+    def test_the_agent_is_restarted(self) -> None:
+        check = self.changes()
+        self.agent.service.kill()
+        self.agent.service.start()
+        check()
+
+    def test_messages_are_lost_repeated_and_mixed_up(self) -> None:
+        with Proxy(self) as proxy:
+            check = self.changes()
+            check()
+            self.assertGreater(proxy.dropped, 0)
+
+
+class Drained:
+    """The agent takes nothing while this is entered."""
+
+    def __init__(self, case: SyncCase) -> None:
+        self._lab: stack.Lab = case.lab
+        self._agent = case.agent
+
+    def __enter__(self) -> None:
+        self._manage('drain')
+
+    def __exit__(self, *error: object) -> None:
+        self._manage('resume')
+
+    def _manage(self, verb: str) -> None:
+        program = installation.Installation.current().program('virtdc-manage')
+        self._lab.supervisor.run(
+            f'agent-{verb}',
+            [
+                program,
+                *('--config-file', str(self._agent.conf)),
+                *('agent', verb, 'agent'),
+            ],
+        )
+
+
+class Proxy:
+    """Takes messages off the listener's queue, and gives some back.
+
+    Of those that it gets, one in three is lost; the others are given back
+    twice, and the later ones first.
+    """
+
+    def __init__(self, case: test_bus.BusCase) -> None:
+        self._case = case
+        self._held: list[Any] = []
+        self._seen: set[str] = set()
+        self.dropped = 0
+        self._listener = oslo_messaging.get_notification_listener(
+            case.notifications,
+            [
+                oslo_messaging.Target(
+                    exchange=topics.EXCHANGE, topic=topics.NOTIFICATION_TOPIC
+                )
+            ],
+            [self],
+            executor='threading',
+        )
+
+    def __enter__(self) -> Proxy:
+        self._listener.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._listener.stop()
+        self._listener.wait()
+
+    def info(self, context: Any, *message: Any) -> None:
+        payload = message[2]
+        key = repr(payload)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        if len(self._seen) % 3 == 0:
+            self.dropped += 1
+            return
+        self._held.append(payload)
+        if len(self._held) == 3:
+            held, self._held = self._held, []
+            for one in [*reversed(held), *held]:
+                self._case.notify(one)
