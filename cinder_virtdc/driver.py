@@ -27,7 +27,9 @@ from oslo_log import log as logging
 from cinder_virtdc import exceptions
 from cinder_virtdc import groups
 from cinder_virtdc import opts
+from cinder_virtdc import pools
 from cinder_virtdc import session
+from cinder_virtdc import stats
 from cinder_virtdc import translate
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Format
@@ -67,7 +69,9 @@ class VirtDCDriver(driver.VolumeDriver):
         1.0.0 - create, delete, extend, attach and detach volumes
         1.1.0 - snapshots, volumes from snapshots, from volumes and from
                 images, revert, retype in place, several attachments
-        1.2.0 - groups, and their snapshots at one instant
+        1.2.0 - groups, and their snapshots at one instant; several pools and
+                exporters, migration between pools, retype to a type of
+                another pool, provider information
 
     """
 
@@ -136,9 +140,7 @@ class VirtDCDriver(driver.VolumeDriver):
         """Ask how much room there is; none while nobody answers."""
         self._stats = {
             **self._current_stats(),
-            'volume_backend_name': (
-                self.configuration.safe_get('volume_backend_name') or 'VirtDC'
-            ),
+            'volume_backend_name': self._backend_name,
             'vendor_name': 'VirtDC',
             'driver_version': self.VERSION,
             'filter_function': self.get_filter_function(),
@@ -152,7 +154,11 @@ class VirtDCDriver(driver.VolumeDriver):
         with _cinder_errors():
             self._run(
                 volume,
-                translate.create_parameters(volume, to_be_filled=to_be_filled),
+                translate.create_parameters(
+                    volume,
+                    pool=self._pool_of(volume.host),
+                    to_be_filled=to_be_filled,
+                ),
             )
 
     def create_volume_from_snapshot(self, volume: Any, snapshot: Any) -> None:
@@ -185,7 +191,11 @@ class VirtDCDriver(driver.VolumeDriver):
                 self._to_be_filled.add(volume.id)
                 return None, False
             self._run(
-                volume, translate.import_parameters(volume, url, image_meta)
+                volume,
+                translate.import_parameters(
+                    *(volume, url, image_meta),
+                    pool=self._pool_of(volume.host),
+                ),
             )
         return {}, True
 
@@ -411,14 +421,77 @@ class VirtDCDriver(driver.VolumeDriver):
         diff: Any,
         host: Any,
     ) -> tuple[bool, None]:
-        """Agree if the data centre has nothing to do; else Cinder copies."""
+        """Agree if the data centre has nothing to do, or can do it.
+
+        It can if only the pool is to be another. Else Cinder copies.
+        """
         with _cinder_errors():
+            pool, target = (
+                self._pool_of(one) for one in (volume.host, host['host'])
+            )
+            if target != pool and target is not None:
+                return self._migrate(volume, target, new_type), None
+            storage = pools.storage_of(self._known_capacity, pool)
             return (
-                translate.is_met(
-                    new_type, volume.volume_type, self._known_capacity
-                ),
+                translate.is_met(new_type, volume.volume_type, storage),
                 None,
             )
+
+    def migrate_volume(
+        self, context: Any, volume: Any, host: Mapping[str, Any]
+    ) -> tuple[bool, dict[str, Any] | None]:
+        """Have a volume moved to another pool of the same data centre.
+
+        Otherwise Cinder copies it.
+        """
+        with _cinder_errors():
+            pool = pools.destination(
+                host['capabilities'], self._known_capacity
+            )
+            if pool is None:
+                return False, None
+            return self._migrate(volume, pool, volume.volume_type), None
+
+    def get_pool(self, volume: Any) -> str:
+        """Return the pool of a volume whose host does not name one."""
+        with _cinder_errors():
+            # Such hosts are from before there were pools, and so the volume
+            # is where the agent keeps those.
+            named = pools.named(self._known_capacity)
+            return named[0].name if named else self._backend_name
+
+    def update_provider_info(
+        self, volumes: Any, snapshots: Any
+    ) -> tuple[list[dict[str, Any]] | None, None]:
+        """Tell Cinder at its start what its volumes are in the data centre.
+
+        That is the name of their data, as the provider's id. Says also which
+        are not there, or lie in another pool than Cinder believes. The list
+        is read page by page, and a data centre that does not answer does not
+        keep Cinder from starting.
+        """
+        wanted = {volume.name_id: volume for volume in volumes}
+        if not wanted:
+            return None, None
+        try:
+            there = {
+                found.volume_id: found.pool
+                for found in self._open_session.client.get_volumes()
+                if found.volume_id in wanted
+            }
+            capacity = self._known_capacity
+        except exceptions.VirtDCError as exc:
+            LOG.warning('Volumes are not compared at this start: %s', exc)
+            return None, None
+        for name_id, volume in wanted.items():
+            problem = pools.problem_of(volume, there.get(name_id), capacity)
+            if problem:
+                LOG.warning('Volume %s: %s', volume.id, problem)
+        return [
+            {'id': volume.id, 'provider_id': name_id}
+            for name_id, volume in wanted.items()
+            if name_id in there and volume.provider_id != name_id
+        ], None
 
     def update_migrated_volume(
         self,
@@ -447,7 +520,12 @@ class VirtDCDriver(driver.VolumeDriver):
     ) -> dict[str, Any]:
         """Let a host reach a volume; return how."""
         with _cinder_errors():
-            parameters = translate.connect_parameters(connector)
+            parameters = translate.connect_parameters(
+                connector,
+                exporter=translate.exporter_of(
+                    volume.volume_type, self._known_capacity
+                ),
+            )
             self._run(volume, parameters)
             connection = self._open_session.client.get_connection(
                 volume.name_id, parameters.host
@@ -520,6 +598,34 @@ class VirtDCDriver(driver.VolumeDriver):
         )
 
     @property
+    def _backend_name(self) -> str:
+        return self.configuration.safe_get('volume_backend_name') or 'VirtDC'
+
+    def _pool_of(self, host: str | None) -> str | None:
+        """Return the pool that a host names; ``None``: none of a name.
+
+        Before the answer is no, the agent is asked once more.
+        """
+        try:
+            return pools.choose(host, self._known_capacity, self._backend_name)
+        except exceptions.InvalidRequest:
+            self._capacity = self._open_session.client.get_capacity()
+            return pools.choose(host, self._capacity, self._backend_name)
+
+    def _migrate(self, volume: Any, pool: str, wanted: Any) -> bool:
+        """Have a volume moved, if the data centre can do that."""
+        parameters = translate.migrate_parameters(
+            pool, wanted, volume.volume_type
+        )
+        if (
+            parameters is None
+            or Operation.MIGRATE not in self._known_capacity.operations
+        ):
+            return False
+        self._run(volume, parameters)
+        return True
+
+    @property
     def _known_capacity(self) -> events.Capacity:
         if self._capacity is None:
             self._capacity = self._open_session.client.get_capacity()
@@ -558,6 +664,7 @@ class VirtDCDriver(driver.VolumeDriver):
                     volume,
                     source.name_id,
                     snapshot_id=snapshot_id,
+                    pool=self._pool_of(volume.host),
                     to_be_filled=is_from_image or bool(source.bootable),
                 ),
             )
@@ -663,14 +770,14 @@ class VirtDCDriver(driver.VolumeDriver):
             if not self._is_down:
                 LOG.warning('Nothing is scheduled to %s: %s', self.host, exc)
             self._is_down = True
-            return translate.stats_when_down(self._capacity)
+            return stats.stats_when_down(self._capacity)
         if self._is_down:
             LOG.info('Agent %s answers again.', capacity.agent)
         self._is_down = False
         self._capacity = capacity
         pending = self._open_session.growth.pending(self._size_in_cinder)
-        return translate.without(
-            translate.stats(capacity),
+        return stats.without(
+            stats.stats(capacity),
             provisioned_bytes=pending.provisioned_bytes,
             taken_bytes=pending.taken_bytes,
         )
@@ -701,6 +808,14 @@ class VirtDCDriver(driver.VolumeDriver):
                 'string',
                 enum=[member.value for member in kind],
             )
+        self._set_property(
+            properties,
+            translate.EXPORTER_SPEC,
+            'Exporter',
+            'How hosts reach the volume: an exporter of the data centre.',
+            'string',
+            **translate.exporter_choices(self._capacity),
+        )
         return properties, 'virtdc'
 
 

@@ -14,8 +14,8 @@ import datetime
 from typing import Any, Protocol, TypeVar
 
 from cinder_virtdc import exceptions
+from cinder_virtdc import pools
 from virtdc_agent.contract import events
-from virtdc_agent.contract.events import Capacity
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
@@ -28,6 +28,7 @@ GIB = 1024**3
 
 FORMAT_SPEC = 'virtdc:format'
 PROVISIONING_SPEC = 'virtdc:provisioning'
+EXPORTER_SPEC = 'virtdc:exporter'
 STANDARD_PROVISIONING_SPEC = 'provisioning:type'
 IMAGE_FORMATS = frozenset({'raw', 'qcow2'})
 """Of images that a data centre may read by itself."""
@@ -142,19 +143,21 @@ def storing_of(
 
 
 def is_met(
-    wanted: VolumeType | None, had: VolumeType | None, capacity: Capacity
+    wanted: VolumeType | None,
+    had: VolumeType | None,
+    storage: pools.Storage,
 ) -> bool:
     """Say whether volumes of one type are stored as another wants them.
 
     :raises InvalidRequest: a type asks for what does not exist.
     """
     one, other = storing_of(wanted), storing_of(had)
-    return _is_met(one.format, other.format, capacity.formats) and _is_met(
-        one.provisioning, other.provisioning, capacity.provisionings
+    return _is_met(one.format, other.format, storage.formats) and _is_met(
+        one.provisioning, other.provisioning, storage.provisionings
     )
 
 
-def check_offered(operation: Operation, capacity: Capacity) -> None:
+def check_offered(operation: Operation, capacity: events.Capacity) -> None:
     """Refuse what a data centre has not declared that it can do.
 
     :raises OperationUnsupported: says which, and what to do.
@@ -168,10 +171,11 @@ def check_offered(operation: Operation, capacity: Capacity) -> None:
 
 
 def create_parameters(
-    volume: Volume, *, to_be_filled: bool = False
+    volume: Volume, *, pool: str | None = None, to_be_filled: bool = False
 ) -> events.CreateParameters:
     """Return what the data centre must know to make a volume.
 
+    :param pool: where; ``None``: the agent may choose.
     :param to_be_filled: whether Cinder will copy something into it.
     :raises InvalidRequest: the volume's type asks for what does not exist.
     """
@@ -187,6 +191,7 @@ def create_parameters(
         ),
         format=storing.format,
         provisioning=storing.provisioning,
+        pool=pool,
     )
 
 
@@ -195,12 +200,14 @@ def clone_parameters(
     source_id: str,
     *,
     snapshot_id: str | None = None,
+    pool: str | None = None,
     to_be_filled: bool = False,
 ) -> events.CloneParameters:
     """Return what the data centre must know to make a copy.
 
     :param source_id: the data centre's name of what is copied.
     :param snapshot_id: the snapshot of it to copy, or the volume itself.
+    :param pool: where; ``None``: where the source is.
     :param to_be_filled: whether Cinder has more to do with the copy.
     :raises InvalidRequest: the volume's type asks for what does not exist.
     """
@@ -218,6 +225,7 @@ def clone_parameters(
         ),
         format=storing.format,
         provisioning=storing.provisioning,
+        pool=pool,
     )
 
 
@@ -248,7 +256,11 @@ def url_of_image(
 
 
 def import_parameters(
-    volume: Volume, url: str, image: Mapping[str, Any]
+    volume: Volume,
+    url: str,
+    image: Mapping[str, Any],
+    *,
+    pool: str | None = None,
 ) -> events.ImportParameters:
     """Return what the data centre must know to make a volume of an image.
 
@@ -270,6 +282,7 @@ def import_parameters(
         metadata=_metadata(volume, volume.volume_type),
         format=storing.format,
         provisioning=storing.provisioning,
+        pool=pool,
     )
 
 
@@ -305,14 +318,69 @@ def snapshot_group_parameters(
 
 
 def connect_parameters(
-    connector: Mapping[str, object],
+    connector: Mapping[str, object], *, exporter: str | None = None
 ) -> events.ConnectParameters:
     """Return which host is to reach a volume, and what it said of itself.
 
+    :param exporter: how; ``None``: the agent may choose.
     :raises InvalidRequest: the host has no name.
     """
     return events.ConnectParameters(
-        host=host_of(connector), connector=dict(connector)
+        host=host_of(connector),
+        connector=dict(connector),
+        exporter=exporter,
+    )
+
+
+def exporter_of(
+    volume_type: VolumeType | None, capacity: events.Capacity
+) -> str | None:
+    """Return how a volume type wants its volumes reached, if it cares.
+
+    :raises InvalidRequest: the data centre has no such exporter.
+    """
+    specs = (volume_type and volume_type.extra_specs) or {}
+    wanted = specs.get(EXPORTER_SPEC)
+    if wanted is None:
+        return None
+    # Agents that do not list them have one, and cannot be asked for it.
+    offered = [offer.name for offer in capacity.exporters]
+    if wanted in offered:
+        return wanted
+    if not offered and wanted == capacity.exporter:
+        return None
+    raise exceptions.InvalidRequest(
+        f'The volume type asks for {EXPORTER_SPEC} = {wanted}, and the data '
+        f'centre has {", ".join(sorted(offered)) or capacity.exporter}.'
+    )
+
+
+def exporter_choices(capacity: events.Capacity | None) -> dict[str, Any]:
+    """Return what a volume type may ask for, as a property's ``enum``."""
+    if capacity is None or not capacity.exporters:
+        return {}
+    return {'enum': [offer.name for offer in capacity.exporters]}
+
+
+def migrate_parameters(
+    pool: str, wanted: VolumeType | None = None, had: VolumeType | None = None
+) -> events.MigrateParameters | None:
+    """Return what the data centre must know to move a volume.
+
+    :param wanted: the type that it is to have then, if another than ``had``.
+    :returns: ``None``: its bytes would have to be written in another format,
+        which is not done on the way.
+    """
+    one, other = storing_of(wanted), storing_of(had)
+    if one.format not in (None, other.format):
+        return None
+    return events.MigrateParameters(
+        pool=pool,
+        provisioning=(
+            one.provisioning
+            if one.provisioning is not other.provisioning
+            else None
+        ),
     )
 
 
@@ -402,77 +470,6 @@ def event(
     )
 
 
-def stats(capacity: Capacity) -> dict[str, Any]:
-    """Return what Cinder's scheduler is to know of a data centre."""
-    thin = Provisioning.THIN in capacity.provisionings
-    return {
-        'backend_state': 'up',
-        'storage_protocol': capacity.storage_protocol,
-        'total_capacity_gb': _gib(capacity.total_bytes),
-        'free_capacity_gb': _gib(capacity.free_bytes),
-        'provisioned_capacity_gb': _gib(capacity.provisioned_bytes),
-        'max_over_subscription_ratio': capacity.max_over_subscription_ratio,
-        'reserved_percentage': capacity.reserved_percentage,
-        'thin_provisioning_support': thin,
-        'thick_provisioning_support': (
-            Provisioning.THICK in capacity.provisionings
-        ),
-        'online_extend_support': (
-            Operation.EXTEND in capacity.operations
-            and capacity.can_grow_in_use
-        ),
-        'total_volumes': capacity.volumes,
-        # A qcow2 image has one writer. Which volumes may have several is for
-        # Cinder to say, by their types.
-        'multiattach': Format.RAW in capacity.formats,
-        'consistent_group_snapshot_enabled': (
-            Operation.SNAPSHOT_GROUP in capacity.operations
-        ),
-        'QoS_support': False,
-        'sparse_copy_volume': thin,
-    }
-
-
-def without(
-    known: Mapping[str, Any], *, provisioned_bytes: int, taken_bytes: int
-) -> dict[str, Any]:
-    """Return statistics as if some bytes were not provisioned yet.
-
-    :param provisioned_bytes: that the data centre has promised.
-    :param taken_bytes: of those, what is no longer free.
-    """
-    return {
-        **known,
-        'provisioned_capacity_gb': max(
-            0,
-            round(
-                known['provisioned_capacity_gb'] - provisioned_bytes / GIB, 2
-            ),
-        ),
-        'free_capacity_gb': min(
-            known['total_capacity_gb'],
-            round(known['free_capacity_gb'] + taken_bytes / GIB, 2),
-        ),
-    }
-
-
-def stats_when_down(known: Capacity | None) -> dict[str, Any]:
-    """Return statistics that make the scheduler choose another backend.
-
-    Cinder only displays ``backend_state``. What keeps its capacity filter
-    from choosing a backend is a total capacity of 0.
-
-    :param known: what the agent said when it last answered.
-    """
-    return {
-        'storage_protocol': 'unknown',
-        **(stats(known) if known else {}),
-        'backend_state': 'down',
-        'total_capacity_gb': 0,
-        'free_capacity_gb': 0,
-    }
-
-
 _OPERATION_OF = {
     kind: operation for operation, kind in events.PARAMETERS_OF.items()
 }
@@ -523,7 +520,3 @@ def _description(described: Described) -> str:
 
 def _clean(value: str | None) -> str:
     return fields.clean_text(value or '', 255)
-
-
-def _gib(size_bytes: int) -> float:
-    return round(size_bytes / GIB, 2)

@@ -19,9 +19,12 @@ from virtdc_agent.contract.fields import Reader
 from virtdc_agent.contract import rpc
 from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
+from virtdc_agent import describing
 from virtdc_agent import exceptions
+from virtdc_agent.exports import Exporters
 from virtdc_agent.intake import Intake
 from virtdc_agent import interfaces
+from virtdc_agent.pools import Pools
 
 
 class AgentEndpoint(AlarmCalls):
@@ -38,9 +41,8 @@ class AgentEndpoint(AlarmCalls):
         agent: str,
         journal: interfaces.Journal,
         intake: Intake,
-        backend: interfaces.Backend,
-        exporter: interfaces.Exporter,
-        plugin_names: tuple[str, str],
+        pools: Pools,
+        exporters: Exporters,
         operations: frozenset[events.Operation],
         image_urls: tuple[str, ...] = (),
         topic: str = topics.RPC_TOPIC,
@@ -52,9 +54,8 @@ class AgentEndpoint(AlarmCalls):
         self._journal = journal
         self._alarms = journal
         self._intake = intake
-        self._backend = backend
-        self._exporter = exporter
-        self._backend_name, self._exporter_name = plugin_names
+        self._pools = pools
+        self._exporters = exporters
         self._operations = operations
         self._image_urls = image_urls
 
@@ -136,30 +137,25 @@ class AgentEndpoint(AlarmCalls):
     @answered
     def get_capacity(self) -> Answer:
         """Say what this agent is and what its storage can hold."""
-        space = self._backend.space()
         counts = self._journal.count()
         return {
             'item': codec.encode(
-                events.Capacity(
+                describing.capacity(
                     agent=self._agent,
-                    backend=self._backend_name,
-                    exporter=self._exporter_name,
-                    storage_protocol=self._exporter.storage_protocol,
-                    total_bytes=space.total_bytes,
-                    free_bytes=space.free_bytes,
-                    provisioned_bytes=counts.provisioned_bytes,
-                    max_over_subscription_ratio=(
-                        space.max_over_subscription_ratio
-                    ),
-                    reserved_percentage=space.reserved_percentage,
+                    data_centre=self._journal.data_centre,
+                    pools=[
+                        describing.pool_capacity(
+                            pool,
+                            self._pools.counts_of(pool, counts),
+                            is_only=len(self._pools) == 1,
+                        )
+                        for pool in self._pools
+                    ],
+                    exporters=self._exporters.offers,
+                    can_grow_in_use=self._exporters.can_grow_in_use,
                     operations=self._operations,
-                    formats=self._backend.formats,
-                    provisionings=self._backend.provisionings,
-                    volumes=counts.volumes,
-                    waiting=counts.waiting,
-                    running=counts.running,
+                    counts=counts,
                     image_urls=self._image_urls,
-                    can_grow_in_use=self._exporter.can_grow_in_use,
                 )
             )
         }
@@ -180,7 +176,9 @@ class AgentEndpoint(AlarmCalls):
                 f'Volume {volume.volume_id} is not connected to {name}: '
                 'submit a connect event first.'
             )
-        return {'connection': dict(self._exporter.connection(volume, name))}
+        exporter = self._exporters.of(volume)
+        volume = self._pools.placed(volume)
+        return {'connection': dict(exporter.connection(volume, name))}
 
 
 def _identifiers(event_ids: object) -> list[str]:

@@ -125,6 +125,11 @@ class Journal(Alarms):
     is_shared: bool
     """Whether other agents may write to it, who tell us nothing."""
 
+    @property
+    @abc.abstractmethod
+    def data_centre(self) -> str:
+        """Name it for ever: the same for all agents that share it."""
+
     @abc.abstractmethod
     def join(self) -> model.Takeover:
         """Begin a life of this agent; take over from its former one.
@@ -498,7 +503,12 @@ class Backend(abc.ABC):
 
     Optional abilities are declared in ``operations``; a method for an
     operation that is not declared is never called. The agent makes a backend
-    by ``from_config``; what it declares is final after ``start``.
+    by ``from_config``, one for each of its pools; what it declares is final
+    after ``start``.
+
+    A backend that declares ``migrate`` lets its volumes move to other pools:
+    it has ``opened``. One that declares ``import`` takes them: the agent does
+    what is between.
     """
 
     operations: frozenset[events.Operation]
@@ -517,11 +527,17 @@ class Backend(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def from_config(cls, conf: Any, *, clock: Clock) -> Self:
-        """Return an instance as configured, in a group of its own.
+    def from_config(
+        cls, conf: Any, *, clock: Clock, section: str = ''
+    ) -> Self:
+        """Return an instance as configured.
 
         :param conf: the agent's ``oslo_config.cfg.ConfigOpts``.
-        :raises ConfigInvalid: an option is missing or cannot work.
+        :param section: the pool's, which has the options of its backend;
+            empty: the group of the backend's own. Options that the agent does
+            not know are for the backend to register there.
+        :raises ConfigInvalid: an option is missing or cannot work; names it
+            with its section.
         """
 
     @abc.abstractmethod
@@ -724,6 +740,19 @@ class Backend(abc.ABC):
         """
         raise NotImplementedError
 
+    def opened(
+        self, volume_id: str, snapshot_id: str | None = None
+    ) -> contextlib.AbstractContextManager[model.OpenImage]:
+        """Open a volume for reading while the body runs.
+
+        Or a snapshot of it, as it was when it was taken. Nobody writes to it
+        or removes it meanwhile. For storages that declare ``migrate``.
+
+        :raises EventRejected: there is no such volume, or snapshot of it.
+        :raises BackendUnavailable: it cannot be read now.
+        """
+        raise NotImplementedError
+
     def clone(
         self,
         volume_id: str,
@@ -765,9 +794,9 @@ Locate = Callable[[str], str | None]
 class Exporter(abc.ABC):
     """How a host reaches a volume.
 
-    Idempotent by volume and host, safe from any thread. The agent makes an
-    exporter by ``from_config``, then calls ``start`` and ``resume``, once
-    each, and then the others.
+    Idempotent by volume and host, safe from any thread. A volume's record
+    says which pool it is in. The agent makes an exporter by ``from_config``,
+    then calls ``start`` and ``resume``, once each, and then the others.
     """
 
     storage_protocol: ClassVar[str]
@@ -784,7 +813,8 @@ class Exporter(abc.ABC):
         """Return an instance as configured, in a group of its own.
 
         :param conf: the agent's ``oslo_config.cfg.ConfigOpts``.
-        :param locate: the backend's; not to be asked before ``start``.
+        :param locate: asks the volume's pool; not to be asked before
+            ``start``.
         :raises ConfigInvalid: an option is missing or cannot work.
         """
 

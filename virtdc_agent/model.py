@@ -273,11 +273,21 @@ class AlarmNews:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PoolCounts:
+    """How much the journal has in one pool."""
+
+    volumes: int = 0
+    provisioned_bytes: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """How much the journal holds now; cheap to ask.
 
     :param provisioned_bytes: of all volumes, those in the trash included:
         whoever restores one finds its room.
+    :param pools: what is in each pool that has volumes, by its name. Volumes
+        from before there were pools are in one whose name is empty.
     :param suspects: how many events wait that an agent has died of.
     :param finished: ended events that are still kept.
     :param sequence: the latest of all.
@@ -292,6 +302,7 @@ class Counts:
     finished: int = 0
     sequence: int = 0
     published: int = 0
+    pools: Mapping[str, PoolCounts] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 import os
 import socket
+from typing import Any
 
 from oslo_config import cfg
 from oslo_config import types
@@ -35,17 +37,41 @@ AGENT_OPTS = [
     cfg.StrOpt(
         'backend',
         default='file',
-        help='The storage: a plugin of the namespace virtdc_agent.backends. '
-        '"file" keeps volumes as files in a folder; "memory" forgets them '
-        'and is for tests.',
+        help='The storage, without pools: a plugin of the namespace '
+        'virtdc_agent.backends. "file" keeps volumes as files in a folder; '
+        '"memory" forgets them and is for tests.',
+    ),
+    cfg.ListOpt(
+        'pools',
+        default=[],
+        help='Names of the storages, if there are several, as "fast, slow": '
+        'each has a section [pool_<name>] with its backend and the options '
+        'of that. The cloud schedules volumes to them by these names. Volumes '
+        'that do not ask go to the first, which also has those from before '
+        'there were several. None: one storage, as backend says.',
+    ),
+    cfg.StrOpt(
+        'pool_name',
+        default='',
+        help='Name of the one storage of an agent without pools, as the cloud '
+        "is to show it. Empty: the cloud shows the backend's own name. It "
+        'must stay the same: volumes remember it.',
     ),
     cfg.StrOpt(
         'exporter',
         default='share',
-        help='How hosts reach volumes: a plugin of the namespace '
-        'virtdc_agent.exporters. "share" hands out files of a shared file '
-        'system; "iscsi-tgt" serves raw volumes over iSCSI, from this '
-        'machine, to hosts that do not share it.',
+        help='How hosts reach volumes, without a choice: a plugin of the '
+        'namespace virtdc_agent.exporters. "share" hands out files of a '
+        'shared file system; "iscsi-tgt" serves raw volumes over iSCSI, from '
+        'this machine, to hosts that do not share it.',
+    ),
+    cfg.ListOpt(
+        'exporters',
+        default=[],
+        help='How hosts reach volumes, if there are several ways, as "share, '
+        'iscsi-tgt": volume types choose among these. The first serves those '
+        'that do not ask, and whatever was attached before there was a '
+        'choice. None: as exporter says.',
     ),
     cfg.StrOpt(
         'topic',
@@ -203,7 +229,7 @@ EXECUTOR_OPTS = [
         'extendable',
         default=[
             *('create-copy', 'snapshot-copy', 'revert-copy', 'clone-copy'),
-            'import-copy',
+            *('import-copy', 'migrate-copy'),
         ],
         help='Kinds whose time is extended by progress: they fail when '
         'nothing has moved for as long as T2, or at max_timeout_s.',
@@ -315,6 +341,19 @@ FILE_OPTS = [
     ),
 ]
 
+POOL_GROUP = cfg.OptGroup(
+    'pool_<name>', 'A storage that [agent] pools names: one section for each'
+)
+POOL_OPTS = [
+    cfg.StrOpt(
+        'backend',
+        default='file',
+        help='The storage: a plugin of the namespace virtdc_agent.backends. '
+        'Its options stand in this section too; below are those of "file".',
+    ),
+]
+POOL_BACKEND_OPTS = {'file': FILE_OPTS}
+
 SHARE_GROUP = cfg.OptGroup(
     'exporter_share', 'The exporter "share": files of a shared file system'
 )
@@ -323,6 +362,12 @@ SHARE_OPTS = [
         'export',
         help='How compute hosts mount the folder of the volumes, as '
         'filer.example.org:/volumes.',
+    ),
+    cfg.DictOpt(
+        'pool_exports',
+        default={},
+        help='The same for each pool, if there are several, by its name, as '
+        'fast:filer:/fast,slow:filer:/slow.',
     ),
     cfg.StrOpt(
         'mount_options',
@@ -435,17 +480,39 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(ISCSI_TGT_OPTS, group=ISCSI_TGT_GROUP)
 
 
+def section_of(pool: str) -> str:
+    """Return the section that describes a pool."""
+    return f'pool_{pool}'
+
+
+def register_pool(conf: cfg.ConfigOpts, section: str) -> None:
+    """Make the options of a pool's section known, and read each once.
+
+    Those of a backend that is not among ours are for that to register.
+
+    :raises cfg.Error: a value is out of its range or of another kind; names
+        the option.
+    """
+    conf.register_opts(POOL_OPTS, group=section)
+    options = POOL_BACKEND_OPTS.get(conf[section].backend, ())
+    conf.register_opts(options, group=section)
+    _read(conf[section], options)
+
+
 def check_values(conf: cfg.ConfigOpts) -> None:
     """Read every option once, so that a bad value is found at the start.
 
     :raises cfg.Error: a value is out of its range or of another kind; names
         the option.
     """
-    for group, options in list_opts():
+    for group, options in _OPTS:
         name = group.name if isinstance(group, cfg.OptGroup) else group
-        values = conf if name == 'DEFAULT' else conf[name]
-        for option in options:
-            getattr(values, option.dest)
+        _read(conf if name == 'DEFAULT' else conf[name], options)
+
+
+def _read(values: Any, options: Iterable[cfg.Opt]) -> None:
+    for option in options:
+        getattr(values, option.dest)
 
 
 def connection_of(conf: cfg.ConfigOpts) -> str:
@@ -459,12 +526,19 @@ def connection_of(conf: cfg.ConfigOpts) -> str:
 def list_opts() -> list[tuple[str | cfg.OptGroup, Sequence[cfg.Opt]]]:
     """List the options for oslo-config-generator."""
     return [
-        ('DEFAULT', BASE_OPTS),
-        ('agent', AGENT_OPTS),
-        ('executor', EXECUTOR_OPTS),
-        ('outbox', OUTBOX_OPTS),
-        ('retention', RETENTION_OPTS),
-        (FILE_GROUP, FILE_OPTS),
-        (SHARE_GROUP, SHARE_OPTS),
-        (ISCSI_TGT_GROUP, ISCSI_TGT_OPTS),
+        *_OPTS,
+        # Not a section that is read, but how one looks.
+        (POOL_GROUP, [*POOL_OPTS, *FILE_OPTS]),
     ]
+
+
+_OPTS: list[tuple[str | cfg.OptGroup, Sequence[cfg.Opt]]] = [
+    ('DEFAULT', BASE_OPTS),
+    ('agent', AGENT_OPTS),
+    ('executor', EXECUTOR_OPTS),
+    ('outbox', OUTBOX_OPTS),
+    ('retention', RETENTION_OPTS),
+    (FILE_GROUP, FILE_OPTS),
+    (SHARE_GROUP, SHARE_OPTS),
+    (ISCSI_TGT_GROUP, ISCSI_TGT_OPTS),
+]

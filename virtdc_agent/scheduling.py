@@ -48,6 +48,7 @@ def lane_of(event: events.Event, volume: events.Volume | None) -> Lane:
             | events.RevertParameters()
             | events.CloneParameters()
             | events.ImportParameters()
+            | events.MigrateParameters()
         ):
             # Where the storage can share blocks they are quick as well; but
             # that is not known here, and elsewhere they copy all bytes.

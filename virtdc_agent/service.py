@@ -20,7 +20,7 @@ from virtdc_agent.endpoint import AgentEndpoint
 from virtdc_agent import exceptions
 from virtdc_agent.executor.executor import Executor
 from virtdc_agent.executor.handlers import Handlers
-from virtdc_agent.executor.room import Room
+from virtdc_agent.executor.room import Rooms
 from virtdc_agent.executor.timing import Retries
 from virtdc_agent.executor.timing import Timing
 from virtdc_agent.images import ImageFolders
@@ -30,6 +30,7 @@ from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal.keeping import SqlKeeping
 from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import SqlJournal
+from virtdc_agent import loading
 from virtdc_agent import model
 from virtdc_agent import opts
 from virtdc_agent.outbox import Outbox
@@ -79,12 +80,10 @@ class Service:
         self._policies = _load_policies(conf)
         self._chosen = _policy_options(conf)
         self._timing = _timing(conf)
-        self._backend: interfaces.Backend = plugins.load(
-            plugins.BACKENDS, conf.agent.backend, '[agent] backend'
-        ).from_config(conf, clock=self._clock)
-        self._exporter: interfaces.Exporter = plugins.load(
-            plugins.EXPORTERS, conf.agent.exporter, '[agent] exporter'
-        ).from_config(conf, clock=self._clock, locate=self._backend.locate)
+        self._pools = loading.load_pools(conf, self._clock)
+        self._exporters = loading.load_exporters(
+            conf, self._clock, self._locate
+        )
         self._seal = _open_seal(conf, self._clock)
         self._images = ImageFolders(conf.agent.image_folders)
         self._rpc_transport, self._notification_transport = bus.connect(conf)
@@ -105,10 +104,12 @@ class Service:
         :raises ConfigInvalid: something cannot be used; nothing runs.
         :raises JournalUnavailable: the journal does not answer.
         """
-        self._backend.start()
-        self._exporter.start()
+        for pool in self._pools:
+            pool.backend.start()
+        self._exporters.start()
         self._journal = journal = open_journal(self._conf, self._clock)
         keeping = open_keeping(self._conf, self._clock)
+        self._report_unknown(journal)
         handlers = self._handlers(journal)
         intake = Intake(journal, max_waiting=self._conf.agent.max_waiting)
         self._outbox = self._make_outbox(journal)
@@ -117,7 +118,7 @@ class Service:
         self._periodic = self._make_periodic(journal, keeping, intake)
         self._server = self._make_server(journal, intake, handlers)
         self._sweep()
-        self._exporter.resume(_attached(journal))
+        self._exporters.resume(lambda: self._attached(journal))
         self._outbox.start()
         self._executor.start()
         self._purger.start()
@@ -189,10 +190,10 @@ class Service:
 
     def _handlers(self, journal: interfaces.Journal) -> Handlers:
         return Handlers(
-            backend=self._backend,
-            exporter=self._exporter,
+            pools=self._pools,
+            exporters=self._exporters,
             images=self._images,
-            room=Room(self._backend.space, journal.count_lately),
+            rooms=Rooms(self._pools, journal.count_lately),
             clock=self._clock,
             trash_s=self._conf.agent.trash_s,
         )
@@ -232,6 +233,47 @@ class Service:
             clock=self._clock,
             seal=self._seal,
         )
+
+    def _locate(self, volume_id: str) -> str | None:
+        """Return a path to a volume's bytes, in the pool that it is in."""
+        if self._journal is None:
+            raise AssertionError('nothing to locate before the start')
+        try:
+            volume = self._journal.get_volume(volume_id)
+        except exceptions.VolumeNotFound:
+            return None
+        except exceptions.JournalUnavailable as exc:
+            raise exceptions.BackendUnavailable(
+                f'Where volume {volume_id} is cannot be read now; try again.'
+            ) from exc
+        return self._pools.of(volume).backend.locate(volume_id)
+
+    def _report_unknown(self, journal: interfaces.Journal) -> None:
+        for name, count in self._pools.unknown(journal.count()).items():
+            LOG.error(
+                '%d volumes are in pool %s, which is not configured: nothing '
+                'can be done to them before it is in [agent] pools again.',
+                count,
+                name,
+            )
+
+    def _attached(
+        self, journal: interfaces.Journal
+    ) -> Iterator[events.Volume]:
+        """Yield all volumes that some host uses."""
+        marker: str | None = None
+        while True:
+            page = journal.get_volumes(marker, _PAGE)
+            for volume in page.volumes:
+                if volume.attached_to:
+                    try:
+                        yield self._pools.placed(volume)
+                    except exceptions.EventRejected:
+                        # Its hosts are not to be shut out for that.
+                        yield volume
+            if page.next_marker is None:
+                return
+            marker = page.next_marker
 
     def _make_outbox(self, journal: interfaces.Journal) -> Outbox:
         return Outbox(
@@ -279,17 +321,18 @@ class Service:
         """Remove from the storage what dead agents left there."""
         if self._journal is None:
             raise AssertionError('nothing to sweep before the start')
-        try:
-            for name in self._backend.sweep(self._journal.get_fences):
-                LOG.info(
-                    'Removed what an interrupted operation left: %s', name
+        for pool in self._pools:
+            try:
+                for name in pool.backend.sweep(self._journal.get_fences):
+                    LOG.info(
+                        'Removed what an interrupted operation left: %s', name
+                    )
+            except exceptions.AgentError as exc:
+                LOG.warning(
+                    'What interrupted operations left is not removed before '
+                    'the next start: %s',
+                    exc,
                 )
-        except exceptions.AgentError as exc:
-            LOG.warning(
-                'What interrupted operations left is not removed before the '
-                'next start: %s',
-                exc,
-            )
 
     def _make_server(
         self,
@@ -305,12 +348,8 @@ class Service:
                 agent=self._name,
                 journal=journal,
                 intake=intake,
-                backend=self._backend,
-                exporter=self._exporter,
-                plugin_names=(
-                    self._conf.agent.backend,
-                    self._conf.agent.exporter,
-                ),
+                pools=self._pools,
+                exporters=self._exporters,
                 operations=handlers.operations,
                 image_urls=self._images.urls,
                 topic=self._conf.agent.topic,
@@ -336,19 +375,6 @@ def _open_seal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> sealing.Seal:
     return sealing.Seal(
         keys, accepts_unsigned=conf.agent.accept_unsigned, now=clock.now
     )
-
-
-def _attached(journal: interfaces.Journal) -> Iterator[events.Volume]:
-    """Yield all volumes that some host uses."""
-    marker: str | None = None
-    while True:
-        page = journal.get_volumes(marker, _PAGE)
-        for volume in page.volumes:
-            if volume.attached_to:
-                yield volume
-        if page.next_marker is None:
-            return
-        marker = page.next_marker
 
 
 def open_journal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> SqlJournal:

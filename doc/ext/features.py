@@ -109,7 +109,8 @@ FEATURES: Sequence[Feature] = (
         'Retype',
         ('retype',),
         (),
-        'In place if nothing has to be done; else Cinder migrates.',
+        'In place if nothing has to be done; to another pool by the agent; '
+        'else Cinder migrates.',
     ),
     Feature(
         'Migration by the host',
@@ -117,7 +118,19 @@ FEATURES: Sequence[Feature] = (
         CONNECTED,
         COPIED_BY_CINDER,
     ),
-    Feature('Migration by the storage', ('migrate_volume',)),
+    Feature(
+        'Migration by the storage',
+        ('migrate_volume',),
+        (Operation.MIGRATE,),
+        'Between the pools of one data centre; else Cinder copies.',
+    ),
+    Feature(
+        'Several pools, each with its room and abilities',
+        ('get_pool',),
+        (),
+        'The agent has them; each may have another backend.',
+    ),
+    Feature('Provider information at the start', ('update_provider_info',)),
     Feature(
         'Manage and unmanage volumes, with a list of the manageable',
         (
@@ -155,7 +168,7 @@ FEATURES: Sequence[Feature] = (
     Feature(
         'Deleted volumes can be restored in the data centre',
         (),
-        (Operation.RESTORE,),
+        (Operation.RESTORE, Operation.PURGE),
     ),
     Feature(
         'Options and capabilities that can be asked for',

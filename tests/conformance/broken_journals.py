@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
@@ -269,6 +270,25 @@ class Miscounts(MemoryJournal):
 
     def count(self):
         return dataclasses.replace(super().count(), waiting=0)
+
+
+class PoursPoolsTogether(MemoryJournal):
+    """Counts all volumes as in the pool without a name."""
+
+    def count(self):
+        counts = super().count()
+        every = model.PoolCounts(
+            volumes=counts.volumes, provisioned_bytes=counts.provisioned_bytes
+        )
+        return dataclasses.replace(counts, pools={'': every})
+
+
+class IsRenamed(MemoryJournal):
+    """Names another data centre whenever it is asked."""
+
+    @property
+    def data_centre(self):
+        return uuid.uuid4().hex
 
 
 class TellsNobody(MemoryJournal):

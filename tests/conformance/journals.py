@@ -110,8 +110,9 @@ def empty(engine: Any) -> None:
                 {
                     column.name: 0
                     for column in tables.TOTALS.c
-                    if column.name not in ('id', 'publisher', 'shares')
+                    if isinstance(column.type, sa.BigInteger)
                 }
-                | {'publisher': sa.null(), 'shares': '{}'}
+                | dict.fromkeys(('publisher', 'scanner'), sa.null())
+                | dict.fromkeys(('shares', 'pools'), '{}')
             )
         )

@@ -7,6 +7,7 @@ import unittest
 
 from tests.conformance import backends
 from tests.conformance import broken_copies
+from tests.conformance import broken_moves
 from tests.conformance import tripping
 from tests.unit.agent.backends import needs
 from virtdc_agent.conformance import acts
@@ -124,6 +125,11 @@ BROKEN = {
         'test_the_overtaken_brings_no_snapshot_back',
         'test_the_overtaken_has_no_effect',
     },
+    broken_moves.MeasuresTheOld: {'test_opened_says_what_it_is'},
+    broken_moves.LosesTheEnd: {'test_opened_moves_whole'},
+    broken_moves.OpensWhatIsNow: {'test_opened_snapshot_is_of_that_moment'},
+    broken_moves.LeavesALock: {'test_opened_leaves_the_volume_as_it_is'},
+    broken_moves.OpensNothing: {'test_opened_of_nothing_is_rejected'},
 }
 
 

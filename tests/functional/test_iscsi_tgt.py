@@ -114,7 +114,7 @@ class TestIscsiTgt(base.TestCase):
 
     def data(self, host: str) -> dict[str, object]:
         volume = self.agent.journal.get_volume('v')
-        connection = self.agent._exporter.connection(volume, host)
+        connection = self.agent._exporters.of(volume).connection(volume, host)
         self.assertEqual('iscsi', connection['driver_volume_type'])
         return dict(connection['data'])
 

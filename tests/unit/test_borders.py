@@ -74,7 +74,22 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.backends': PLUGIN,
     'virtdc_agent.exporters': PLUGIN,
     'virtdc_agent.journal': PLUGIN,
-    'virtdc_agent.executor': Border(own=(*SEAMS, 'virtdc_agent.capacity')),
+    'virtdc_agent.pools': Border(own=SEAMS),
+    'virtdc_agent.exports': Border(own=SEAMS),
+    'virtdc_agent.describing': Border(own=(*SEAMS, 'virtdc_agent.pools')),
+    'virtdc_agent.executor': Border(
+        own=(
+            *(*SEAMS, 'virtdc_agent.capacity', 'virtdc_agent.pools'),
+            'virtdc_agent.exports',
+        )
+    ),
+    'virtdc_agent.loading': Border(
+        own=(
+            *(*SEAMS, 'virtdc_agent.exports', 'virtdc_agent.opts'),
+            *('virtdc_agent.plugins', 'virtdc_agent.pools'),
+        ),
+        libraries=['oslo_config'],
+    ),
     'virtdc_agent.intake': Border(own=SEAMS),
     'virtdc_agent.outbox': Border(own=SEAMS),
     'virtdc_agent.retention': Border(own=SEAMS),
@@ -92,6 +107,8 @@ BORDERS: Mapping[str, Border] = {
             'virtdc_agent.alarm_calls',
             'virtdc_agent.answering',
             'virtdc_agent.intake',
+            *('virtdc_agent.describing', 'virtdc_agent.exports'),
+            'virtdc_agent.pools',
         ),
         libraries=['oslo_messaging'],
     ),
@@ -153,6 +170,12 @@ BORDERS: Mapping[str, Border] = {
             *('properties', 'sizes'),
         )
     },
+    'cinder_virtdc.pools': Border(
+        own=('cinder_virtdc', *CONTRACT), standard=PURE
+    ),
+    'cinder_virtdc.stats': Border(
+        own=('cinder_virtdc', *CONTRACT), standard=PURE
+    ),
 }
 
 RESERVED: Mapping[str, Collection[str]] = {

@@ -106,7 +106,7 @@ class Copies:
         """Have a snapshot that lacks only its name, while the body runs."""
         place = layout.snapshot(snapshot_id)
         with contextlib.ExitStack() as stack:
-            with self._opened(folder, volume_id, None) as source:
+            with self.opened(folder, volume_id, None) as source:
                 draft = publishing.Draft(
                     place=place,
                     scratch=_scratch(volume_id, context),
@@ -141,7 +141,7 @@ class Copies:
 
         :raises EventRejected: there is none.
         """
-        with self._opened(folder, volume_id, None) as volume:
+        with self.opened(folder, volume_id, None) as volume:
             return volume.size_bytes
 
     def delete_snapshot(
@@ -194,8 +194,8 @@ class Copies:
         with turn.held():
             _revoke(folder, volume_id, context)
         with (
-            self._opened(folder, volume_id, None) as volume,
-            self._opened(folder, volume_id, snapshot_id) as snapshot,
+            self.opened(folder, volume_id, None) as volume,
+            self.opened(folder, volume_id, snapshot_id) as snapshot,
         ):
             label, size_bytes = volume.label, volume.size_bytes
             # A volume of the same id may have been made since.
@@ -242,7 +242,7 @@ class Copies:
         Formats and provisionings that the storage does not have are refused
         already, and no earlier attempt has made it.
         """
-        with self._opened(
+        with self.opened(
             folder, parameters.source_id, parameters.snapshot_id
         ) as source:
             _check_fits(source, parameters)
@@ -275,9 +275,13 @@ class Copies:
             provisioning=draft.provisioning,
         )
 
-    def _opened(
+    def opened(
         self, folder: OpenFolder, volume_id: str, snapshot_id: str | None
     ) -> contextlib.AbstractContextManager[finding.Opened]:
+        """Open a volume, or a snapshot of it, while the body runs.
+
+        :raises EventRejected: there is none.
+        """
         if snapshot_id is None:
             return finding.opened(
                 folder, layout.volume(volume_id), self._images

@@ -51,6 +51,7 @@ from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent import model
 
+_SECTION = 'backend_file'
 _FENCE_KEPT_S = 86400.0
 """How long a fence outlives its volume: no stopped agent wakes up later."""
 
@@ -62,6 +63,7 @@ class FileBackend(interfaces.Backend):
     :param format: of volumes that do not ask for one.
     :param provisioning: of volumes that do not ask for one.
     :param require_mount: refuse to start unless ``path`` is a mount point.
+    :param section: where its options stand, for errors.
     """
 
     operations = frozenset(
@@ -70,6 +72,7 @@ class FileBackend(interfaces.Backend):
             *(Operation.SNAPSHOT, Operation.DELETE_SNAPSHOT),
             *(Operation.REVERT, Operation.CLONE, Operation.IMPORT),
             Operation.SNAPSHOT_GROUP,
+            Operation.MIGRATE,
         }
     )
 
@@ -86,7 +89,9 @@ class FileBackend(interfaces.Backend):
         require_mount: bool = False,
         qemu_img: QemuImg | None = None,
         clock: interfaces.Clock | None = None,
+        section: str = _SECTION,
     ) -> None:
+        self._section = section
         self._clock = clock or SystemClock()
         self._path = path or ''
         self._format = format
@@ -109,10 +114,15 @@ class FileBackend(interfaces.Backend):
 
     @classmethod
     def from_config(
-        cls, conf: cfg.ConfigOpts, *, clock: interfaces.Clock
+        cls,
+        conf: cfg.ConfigOpts,
+        *,
+        clock: interfaces.Clock,
+        section: str = '',
     ) -> Self:
-        """Return a backend as ``[backend_file]`` says."""
-        options = conf.backend_file
+        """Return a backend as ``[backend_file]`` says, or a pool's section."""
+        section = section or _SECTION
+        options = conf[section]
         return cls(
             options.path,
             format=Format(options.format),
@@ -121,6 +131,7 @@ class FileBackend(interfaces.Backend):
             reserved_percentage=options.reserved_percentage,
             require_mount=options.require_mount,
             clock=clock,
+            section=section,
         )
 
     def start(self) -> None:
@@ -132,20 +143,21 @@ class FileBackend(interfaces.Backend):
             if may_pass(exc.errno):
                 raise translate('The storage', exc.errno) from exc
             raise exceptions.ConfigInvalid(
-                f'[backend_file] path = {self._path} cannot be used: '
+                f'[{self._section}] path = {self._path} cannot be used: '
                 f'{exc.strerror}. The agent must be able to write, sync and '
                 'link files there; see to its owner, its mode and its mount.'
             ) from exc
         missing = self._qemu_img.get_missing()
         if missing and self._format is Format.QCOW2:
             raise exceptions.ConfigInvalid(
-                f'[backend_file] format = qcow2 needs {", ".join(missing)}: '
-                'install qemu-utils and util-linux, or choose raw.'
+                f'[{self._section}] format = qcow2 needs '
+                f'{", ".join(missing)}: install qemu-utils and util-linux, or '
+                'choose raw.'
             )
         can_reserve = abilities.can_reserve
         if not can_reserve and self.default_provisioning is Provisioning.THICK:
             raise exceptions.ConfigInvalid(
-                '[backend_file] provisioning = thick needs a file system '
+                f'[{self._section}] provisioning = thick needs a file system '
                 f'that can reserve space, and that of {self._path} cannot '
                 '(NFS can since 4.2): mount it otherwise, or choose thin.'
             )
@@ -414,6 +426,24 @@ class FileBackend(interfaces.Backend):
         with self._opened(f'Volume {volume_id}') as folder:
             return self._copies.revert(folder, volume_id, snapshot_id, context)
 
+    @contextlib.contextmanager
+    def opened(
+        self, volume_id: str, snapshot_id: str | None = None
+    ) -> Iterator[model.OpenImage]:
+        """See the interface."""
+        for name in (volume_id, snapshot_id):
+            if name is not None:
+                layout.check_identifier(name)
+        with (
+            self._opened(f'Volume {volume_id}') as folder,
+            self._copies.opened(folder, volume_id, snapshot_id) as source,
+        ):
+            yield model.OpenImage(
+                descriptor=source.descriptor,
+                format=source.label.format,
+                size_bytes=source.size_bytes,
+            )
+
     def clone(
         self,
         volume_id: str,
@@ -446,22 +476,22 @@ class FileBackend(interfaces.Backend):
     def _check_path(self) -> None:
         if not self._path:
             raise exceptions.ConfigInvalid(
-                '[backend_file] path is not set: name the folder of the '
+                f'[{self._section}] path is not set: name the folder of the '
                 'volumes.'
             )
         if not os.path.isabs(self._path):
             raise exceptions.ConfigInvalid(
-                f'[backend_file] path = {self._path} depends on where the '
+                f'[{self._section}] path = {self._path} depends on where the '
                 'agent is started: give it from the root on.'
             )
         if not os.path.isdir(self._path):
             raise exceptions.ConfigInvalid(
-                f'[backend_file] path = {self._path} is not a folder: mount '
-                'the storage there, or make the folder.'
+                f'[{self._section}] path = {self._path} is not a folder: '
+                'mount the storage there, or make the folder.'
             )
         if self._require_mount and not os.path.ismount(self._path):
             raise exceptions.ConfigInvalid(
-                f'[backend_file] path = {self._path} is not a mount point: '
+                f'[{self._section}] path = {self._path} is not a mount point: '
                 'mount the storage there, or set require_mount = false.'
             )
 

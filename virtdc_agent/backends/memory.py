@@ -45,6 +45,7 @@ class MemoryBackend(MemoryGroups, MemoryTrash, interfaces.Backend):
             *(Operation.SNAPSHOT, Operation.DELETE_SNAPSHOT),
             *(Operation.REVERT, Operation.CLONE, Operation.IMPORT),
             Operation.SNAPSHOT_GROUP,
+            Operation.MIGRATE,
         }
     )
     formats = frozenset({Format.RAW})
@@ -54,7 +55,11 @@ class MemoryBackend(MemoryGroups, MemoryTrash, interfaces.Backend):
 
     @classmethod
     def from_config(
-        cls, conf: cfg.ConfigOpts, *, clock: interfaces.Clock
+        cls,
+        conf: cfg.ConfigOpts,
+        *,
+        clock: interfaces.Clock,
+        section: str = '',
     ) -> Self:
         """Return an empty backend; it has no options."""
         return cls()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
+import errno
 import os
 
 from virtdc_agent.backends.faults import Step
@@ -190,7 +193,8 @@ class MemoryCopies(MemorySteps):
                 format=Format.RAW,
                 provisioning=parameters.provisioning or Provisioning.THIN,
             )
-            volume.write(0, os.pread(image.descriptor, image.size_bytes, 0))
+            for start, content in _content(image):
+                volume.write(start, content)
             self._prepare(
                 *(Operation.IMPORT, volume_id, volume.size_bytes),
                 *(volume.provisioning, context),
@@ -200,6 +204,25 @@ class MemoryCopies(MemorySteps):
             self._strike(Step.VISIBLE, Operation.IMPORT, volume_id, context)
             self._clear(volume_id, context)
             return facts_of(volume_id, volume)
+
+    @contextlib.contextmanager
+    def opened(
+        self, volume_id: str, snapshot_id: str | None = None
+    ) -> Iterator[model.OpenImage]:
+        """See the interface. What is open is a copy."""
+        source = self._source(volume_id, snapshot_id)
+        descriptor = os.memfd_create(volume_id, os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(descriptor, source.size_bytes)
+            for at, byte in source.written.items():
+                os.pwrite(descriptor, bytes([byte]), at)
+            yield model.OpenImage(
+                descriptor=descriptor,
+                format=source.format,
+                size_bytes=source.size_bytes,
+            )
+        finally:
+            os.close(descriptor)
 
     def _kept(self, snapshot_id: str) -> MemorySnapshot | None:
         with self.storage.lock:
@@ -222,6 +245,20 @@ class MemoryCopies(MemorySteps):
             )
         _check_whose(snapshot_id, snapshot, volume_id)
         return snapshot
+
+
+def _content(image: model.OpenImage) -> Iterator[tuple[int, bytes]]:
+    """Yield what a raw image has, and where; its holes are left out."""
+    position = 0
+    while position < image.size_bytes:
+        try:
+            start = os.lseek(image.descriptor, position, os.SEEK_DATA)
+        except OSError as exc:
+            if exc.errno == errno.ENXIO:
+                return
+            raise
+        position = os.lseek(image.descriptor, start, os.SEEK_HOLE)
+        yield start, os.pread(image.descriptor, position - start, start)
 
 
 def _check_fits(source: Source, parameters: CloneParameters) -> None:

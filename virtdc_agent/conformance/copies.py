@@ -16,13 +16,14 @@ from virtdc_agent.conformance.copy_acts import LATER_MARK
 from virtdc_agent.conformance.copy_acts import revert_first
 from virtdc_agent.conformance.copy_acts import SNAPSHOT
 from virtdc_agent.conformance.copy_acts import snapshot_first
+from virtdc_agent.conformance.moves import MoveRules
 from virtdc_agent.conformance.snapshots import SnapshotRules
 from virtdc_agent.contract.events import Operation
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 
 
-class CopyRules(SnapshotRules, CloneRules):
+class CopyRules(SnapshotRules, CloneRules, MoveRules):
     """The rules. Not run by itself: ``make_backend`` is for subclasses."""
 
     # Sweeping and fencing.

@@ -62,7 +62,9 @@ def create_event(
     )
 
 
-def put(volume_id: str, size_bytes: int = GIB) -> model.PutVolume:
+def put(
+    volume_id: str, size_bytes: int = GIB, pool: str = ''
+) -> model.PutVolume:
     """Return the change that there is a volume now."""
     return model.PutVolume(
         volume=events.Volume(
@@ -72,6 +74,7 @@ def put(volume_id: str, size_bytes: int = GIB) -> model.PutVolume:
             provisioning=events.Provisioning.THIN,
             created_at=NOW,
             updated_at=NOW,
+            pool=pool,
         )
     )
 
@@ -296,6 +299,35 @@ class JournalRules(JournalCase):
             counts = self.journal.count()
             self.assertEqual(size, counts.provisioned_bytes)
             self.assertEqual(int(size > 0), counts.volumes)
+
+    def test_settle_counts_by_pool(self) -> None:
+        """Each pool's volumes and their sum follow, also when one moves."""
+        for expected, change in (
+            ({'a': (1, 3)}, put('v', 3, pool='a')),
+            ({'a': (1, 3), '': (1, 7)}, put('w', 7)),
+            ({'a': (1, 5), '': (1, 7)}, put('v', 5, pool='a')),
+            ({'b': (1, 5), '': (1, 7)}, put('v', 5, pool='b')),
+            ({'': (1, 7)}, model.RemoveVolume(volume_id='v')),
+            ({}, model.RemoveVolume(volume_id='w')),
+        ):
+            self.journal.settle(
+                self.claim_one(),
+                model.Outcome(state=State.SUCCESS, change=change),
+            )
+            for counts in (self.journal.count(), self.journal.count_lately()):
+                self.assertEqual(
+                    expected,
+                    {
+                        pool: (found.volumes, found.provisioned_bytes)
+                        for pool, found in counts.pools.items()
+                    },
+                )
+
+    def test_names_its_data_centre(self) -> None:
+        """All who share a journal name one, and it stays."""
+        name = self.journal.data_centre
+        self.assertTrue(name)
+        self.assertEqual(name, self.journal.data_centre)
 
     # progress
 

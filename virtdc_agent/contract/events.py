@@ -38,6 +38,7 @@ class Operation(enum.StrEnum):
     RESTORE = 'restore'
     PURGE = 'purge'
     SNAPSHOT_GROUP = 'snapshot_group'
+    MIGRATE = 'migrate'
 
 
 class Origin(enum.StrEnum):
@@ -106,6 +107,7 @@ class CreateParameters:
     :param size_bytes: 1 to ``MAX_SIZE_BYTES``.
     :param format: ``None`` leaves the choice to the backend.
     :param provisioning: ``None`` leaves the choice to the backend.
+    :param pool: ``None`` leaves the choice to the agent. Since 1.2.
     """
 
     size_bytes: int
@@ -114,6 +116,7 @@ class CreateParameters:
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
     format: Format | None = None
     provisioning: Provisioning | None = None
+    pool: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +146,13 @@ class ConnectParameters:
 
     :param host: name of the host, the key under which the attachment is kept.
     :param connector: what the host said of itself, as os-brick collects it.
+    :param exporter: by which exporter of the agent; ``None``: the one that
+        the volume is in use by, else the agent's first. Since 1.2.
     """
 
     host: str
     connector: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    exporter: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +202,7 @@ class CloneParameters:
     :param size_bytes: at least the source's; what is more reads as zeros.
     :param format: ``None``: as the source.
     :param provisioning: ``None``: as the source.
+    :param pool: ``None``: as the source. Since 1.2.
     """
 
     source_id: str
@@ -206,6 +213,7 @@ class CloneParameters:
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
     format: Format | None = None
     provisioning: Provisioning | None = None
+    pool: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +227,7 @@ class ImportParameters:
     :param size_bytes: at least that of the disk in the image.
     :param hash_algorithm: as ``sha512``; empty: nothing is compared.
     :param hash_value: of the image's file, in hexadecimal.
+    :param pool: ``None`` leaves the choice to the agent. Since 1.2.
     """
 
     url: str
@@ -231,6 +240,7 @@ class ImportParameters:
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
     format: Format | None = None
     provisioning: Provisioning | None = None
+    pool: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +256,18 @@ class EditParameters:
     name: str | None = None
     description: str | None = None
     metadata: Mapping[str, str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MigrateParameters:
+    """The event's volume is to lie in another pool. Since 1.2.
+
+    :param pool: where it is to be; one where it is already is fine.
+    :param provisioning: ``None``: as it is.
+    """
+
+    pool: str
+    provisioning: Provisioning | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +316,7 @@ Parameters = (
     | EditParameters
     | RestoreParameters
     | PurgeParameters
+    | MigrateParameters
 )
 
 PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
@@ -308,6 +331,7 @@ PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
     Operation.CLONE: CloneParameters,
     Operation.IMPORT: ImportParameters,
     Operation.SNAPSHOT_GROUP: SnapshotGroupParameters,
+    Operation.MIGRATE: MigrateParameters,
     Operation.EDIT: EditParameters,
     Operation.RESTORE: RestoreParameters,
     Operation.PURGE: PurgeParameters,
@@ -427,6 +451,9 @@ class Volume:
         name, description or metadata. Since 1.2.
     :param changed_at_sequence: where in the journal's history that change
         ended; 0: before 1.2. Of two changes the higher is the later.
+    :param pool: where it lies; empty: in the agent's first pool. Since 1.2.
+    :param exporter: how those hosts reach it, if any; empty: by the agent's
+        first exporter. Since 1.2.
     """
 
     volume_id: str
@@ -444,6 +471,8 @@ class Volume:
     origin: Origin = Origin.CLOUD
     changed_by: Origin = Origin.CLOUD
     changed_at_sequence: int = 0
+    pool: str = ''
+    exporter: str = ''
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -485,9 +514,46 @@ class Snapshot:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PoolCapacity:
+    """One of the storages of an agent; as ``Capacity``. Since 1.2.
+
+    :param name: empty if the agent has one pool only, without a name.
+    """
+
+    name: str
+    backend: str
+    total_bytes: int
+    free_bytes: int
+    provisioned_bytes: int
+    max_over_subscription_ratio: float
+    reserved_percentage: int
+    operations: frozenset[Operation]
+    formats: frozenset[Format]
+    provisionings: frozenset[Provisioning]
+    volumes: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterOffer:
+    """One of the ways in which hosts reach volumes. Since 1.2.
+
+    :param name: what ``ConnectParameters.exporter`` takes.
+    :param storage_protocol: in Cinder's words.
+    """
+
+    name: str
+    storage_protocol: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """What the agent is, and what its storage can still hold.
 
+    Of all pools together: sums of bytes, what any of them offers, the
+    strictest ratio and reserve.
+
+    :param backend: of the first pool.
+    :param exporter: the first of ``exporters``.
     :param total_bytes: size of the storage.
     :param free_bytes: what is physically unused.
     :param provisioned_bytes: sum of the sizes of all volumes; exceeds
@@ -500,6 +566,11 @@ class Capacity:
         read by itself. Since 1.1.
     :param can_grow_in_use: whether a volume is extended while it is attached.
         Since 1.2.
+    :param data_centre: the same for all agents that share their volumes, and
+        no others. Since 1.2; empty before.
+    :param pools: each pool, the first is where volumes go that do not ask.
+        Since 1.2; empty before.
+    :param exporters: the first serves those that do not ask. Since 1.2.
     """
 
     agent: str
@@ -519,3 +590,6 @@ class Capacity:
     running: int = 0
     image_urls: tuple[str, ...] = ()
     can_grow_in_use: bool = True
+    data_centre: str = ''
+    pools: tuple[PoolCapacity, ...] = ()
+    exporters: tuple[ExporterOffer, ...] = ()

@@ -8,6 +8,7 @@ that is not asked for is ignored: newer senders may add some.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import datetime
 import enum
 import json
@@ -154,18 +155,9 @@ class Reader:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of strings."""
-        value = self._get(name)
-        if not isinstance(value, list | tuple):
-            raise MalformedMessage(
-                self.path(name), f'must be a list, not {_kind(value)}'
-            )
-        if len(value) > MAX_ENTRIES:
-            raise MalformedMessage(
-                self.path(name), f'must have at most {MAX_ENTRIES} entries'
-            )
         return tuple(
             check_text(item, f'{self.path(name)}[{index}]', MAX_TEXT)
-            for index, item in enumerate(value)
+            for index, item in enumerate(self._list(name))
         )
 
     def time(self, name: str) -> datetime.datetime:
@@ -237,6 +229,27 @@ class Reader:
     def child(self, name: str) -> Reader:
         """Return a reader of a required object inside this one."""
         return Reader(self._get(name), self.path(name))
+
+    def children(self, name: str) -> Sequence[Reader]:
+        """Return readers of a list of objects; absent counts as empty."""
+        if not self.has(name):
+            return ()
+        return [
+            Reader(item, f'{self.path(name)}[{index}]')
+            for index, item in enumerate(self._list(name))
+        ]
+
+    def _list(self, name: str) -> Sequence[object]:
+        value = self._get(name)
+        if not isinstance(value, list | tuple):
+            raise MalformedMessage(
+                self.path(name), f'must be a list, not {_kind(value)}'
+            )
+        if len(value) > MAX_ENTRIES:
+            raise MalformedMessage(
+                self.path(name), f'must have at most {MAX_ENTRIES} entries'
+            )
+        return value
 
 
 def check_identifier(value: object, path: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from virtdc_agent.contract.events import Capacity
+from virtdc_agent.contract.events import ExporterOffer
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import MAX_SIZE_BYTES
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
+from virtdc_agent.contract.events import PoolCapacity
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import TrashedVolume
@@ -40,6 +42,8 @@ def volume_to(volume: Volume) -> Primitive:
         'origin': volume.origin.value,
         'changed_by': volume.changed_by.value,
         'changed_at_sequence': volume.changed_at_sequence,
+        'pool': volume.pool,
+        'exporter': volume.exporter,
     }
 
 
@@ -67,6 +71,8 @@ def volume_from(reader: Reader) -> Volume:
             )
             or 0
         ),
+        pool=reader.text('pool', default='', max_length=64),
+        exporter=reader.text('exporter', default='', max_length=64),
     )
 
 
@@ -122,6 +128,63 @@ def snapshot_from(reader: Reader) -> Snapshot:
     )
 
 
+def _pool_to(pool: PoolCapacity) -> Primitive:
+    return {
+        'name': pool.name,
+        'backend': pool.backend,
+        'total_bytes': pool.total_bytes,
+        'free_bytes': pool.free_bytes,
+        'provisioned_bytes': pool.provisioned_bytes,
+        'max_over_subscription_ratio': pool.max_over_subscription_ratio,
+        'reserved_percentage': pool.reserved_percentage,
+        'operations': values_of(pool.operations),
+        'formats': values_of(pool.formats),
+        'provisionings': values_of(pool.provisionings),
+        'volumes': pool.volumes,
+    }
+
+
+def _pool_from(reader: Reader) -> PoolCapacity:
+    return PoolCapacity(
+        name=reader.text('name', max_length=64),
+        backend=reader.text('backend', max_length=MAX_NAME),
+        total_bytes=_count(reader, 'total_bytes'),
+        free_bytes=_count(reader, 'free_bytes'),
+        provisioned_bytes=_count(reader, 'provisioned_bytes'),
+        max_over_subscription_ratio=_ratio(reader),
+        reserved_percentage=_percentage(reader),
+        operations=reader.choices('operations', Operation),
+        formats=reader.choices('formats', Format),
+        provisionings=reader.choices('provisionings', Provisioning),
+        volumes=_count(reader, 'volumes'),
+    )
+
+
+def _exporter_to(offer: ExporterOffer) -> Primitive:
+    return {'name': offer.name, 'storage_protocol': offer.storage_protocol}
+
+
+def _exporter_from(reader: Reader) -> ExporterOffer:
+    return ExporterOffer(
+        name=reader.identifier('name'),
+        storage_protocol=reader.text('storage_protocol', max_length=MAX_NAME),
+    )
+
+
+def _count(reader: Reader, name: str) -> int:
+    return reader.integer(name, minimum=0, maximum=MAX_SIZE_BYTES)
+
+
+def _ratio(reader: Reader) -> float:
+    return reader.number(
+        'max_over_subscription_ratio', minimum=1.0, maximum=1e6
+    )
+
+
+def _percentage(reader: Reader) -> int:
+    return reader.integer('reserved_percentage', minimum=0, maximum=100)
+
+
 def capacity_to(capacity: Capacity) -> Primitive:
     """Write a capacity."""
     return {
@@ -142,38 +205,36 @@ def capacity_to(capacity: Capacity) -> Primitive:
         'running': capacity.running,
         'image_urls': list(capacity.image_urls),
         'can_grow_in_use': capacity.can_grow_in_use,
+        'data_centre': capacity.data_centre,
+        'pools': [_pool_to(pool) for pool in capacity.pools],
+        'exporters': [_exporter_to(offer) for offer in capacity.exporters],
     }
 
 
 def capacity_from(reader: Reader) -> Capacity:
     """Read a capacity."""
-
-    def count(name: str) -> int:
-        return reader.integer(name, minimum=0, maximum=MAX_SIZE_BYTES)
-
     return Capacity(
         agent=reader.text('agent', max_length=MAX_NAME),
         backend=reader.text('backend', max_length=MAX_NAME),
         exporter=reader.text('exporter', max_length=MAX_NAME),
         storage_protocol=reader.text('storage_protocol', max_length=MAX_NAME),
-        total_bytes=count('total_bytes'),
-        free_bytes=count('free_bytes'),
-        provisioned_bytes=count('provisioned_bytes'),
-        max_over_subscription_ratio=reader.number(
-            'max_over_subscription_ratio', minimum=1.0, maximum=1e6
-        ),
-        reserved_percentage=reader.integer(
-            'reserved_percentage', minimum=0, maximum=100
-        ),
+        total_bytes=_count(reader, 'total_bytes'),
+        free_bytes=_count(reader, 'free_bytes'),
+        provisioned_bytes=_count(reader, 'provisioned_bytes'),
+        max_over_subscription_ratio=_ratio(reader),
+        reserved_percentage=_percentage(reader),
         operations=reader.choices('operations', Operation),
         formats=reader.choices('formats', Format),
         provisionings=reader.choices('provisionings', Provisioning),
-        volumes=count('volumes'),
-        waiting=count('waiting'),
-        running=count('running'),
+        volumes=_count(reader, 'volumes'),
+        waiting=_count(reader, 'waiting'),
+        running=_count(reader, 'running'),
         image_urls=(
             reader.texts('image_urls') if reader.has('image_urls') else ()
         ),
         # Before 1.2 none said that it could not.
         can_grow_in_use=reader.boolean('can_grow_in_use', default=True),
+        data_centre=reader.text('data_centre', default='', max_length=64),
+        pools=tuple(map(_pool_from, reader.children('pools'))),
+        exporters=tuple(map(_exporter_from, reader.children('exporters'))),
     )

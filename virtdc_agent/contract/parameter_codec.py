@@ -13,6 +13,7 @@ from virtdc_agent.contract.events import EditParameters
 from virtdc_agent.contract.events import ExtendParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import ImportParameters
+from virtdc_agent.contract.events import MigrateParameters
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Parameters
 from virtdc_agent.contract.events import Provisioning
@@ -39,6 +40,7 @@ def encode_parameters(parameters: Parameters) -> Primitive:
                 **description_to(parameters),
                 'format': value_of(parameters.format),
                 'provisioning': value_of(parameters.provisioning),
+                'pool': parameters.pool,
             }
         case DeleteParameters():
             return {'force': parameters.force, 'is_lost': parameters.is_lost}
@@ -46,6 +48,11 @@ def encode_parameters(parameters: Parameters) -> Primitive:
             return {'deleted_by': parameters.deleted_by}
         case RestoreParameters():
             return {}
+        case MigrateParameters():
+            return {
+                'pool': parameters.pool,
+                'provisioning': value_of(parameters.provisioning),
+            }
         case EditParameters():
             return {
                 'name': parameters.name,
@@ -62,6 +69,7 @@ def encode_parameters(parameters: Parameters) -> Primitive:
             return {
                 'host': parameters.host,
                 'connector': dict(parameters.connector),
+                'exporter': parameters.exporter,
             }
         case DisconnectParameters():
             return {'host': parameters.host}
@@ -80,6 +88,7 @@ def encode_parameters(parameters: Parameters) -> Primitive:
                 **description_to(parameters),
                 'format': value_of(parameters.format),
                 'provisioning': value_of(parameters.provisioning),
+                'pool': parameters.pool,
             }
         case ImportParameters():
             return {
@@ -91,6 +100,7 @@ def encode_parameters(parameters: Parameters) -> Primitive:
                 **description_to(parameters),
                 'format': value_of(parameters.format),
                 'provisioning': value_of(parameters.provisioning),
+                'pool': parameters.pool,
             }
         case SnapshotGroupParameters():
             return {
@@ -113,6 +123,7 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
                 provisioning=reader.optional_choice(
                     'provisioning', Provisioning
                 ),
+                pool=_optional_identifier(reader, 'pool'),
             )
         case Operation.DELETE:
             return DeleteParameters(
@@ -129,13 +140,22 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
             )
         case Operation.RESTORE:
             return RestoreParameters()
+        case Operation.MIGRATE:
+            return MigrateParameters(
+                pool=reader.identifier('pool'),
+                provisioning=reader.optional_choice(
+                    'provisioning', Provisioning
+                ),
+            )
         case Operation.EDIT:
             return _edit_from(reader)
         case Operation.EXTEND:
             return ExtendParameters(size_bytes=size(reader))
         case Operation.CONNECT:
             return ConnectParameters(
-                host=_host(reader), connector=reader.json('connector')
+                host=_host(reader),
+                connector=reader.json('connector'),
+                exporter=_optional_identifier(reader, 'exporter'),
             )
         case Operation.DISCONNECT:
             return DisconnectParameters(
@@ -157,17 +177,14 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
         case Operation.CLONE:
             return CloneParameters(
                 source_id=reader.identifier('source_id'),
-                snapshot_id=(
-                    reader.identifier('snapshot_id')
-                    if reader.has('snapshot_id')
-                    else None
-                ),
+                snapshot_id=_optional_identifier(reader, 'snapshot_id'),
                 size_bytes=size(reader),
                 **description_from(reader),
                 format=reader.optional_choice('format', Format),
                 provisioning=reader.optional_choice(
                     'provisioning', Provisioning
                 ),
+                pool=_optional_identifier(reader, 'pool'),
             )
         case Operation.IMPORT:
             return ImportParameters(
@@ -185,12 +202,17 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
                 provisioning=reader.optional_choice(
                     'provisioning', Provisioning
                 ),
+                pool=_optional_identifier(reader, 'pool'),
             )
         case Operation.SNAPSHOT_GROUP:
             return SnapshotGroupParameters(
                 snapshots=reader.identifiers_by_identifier('snapshots'),
                 **description_from(reader),
             )
+
+
+def _optional_identifier(reader: Reader, name: str) -> str | None:
+    return reader.identifier(name) if reader.has(name) else None
 
 
 def _host(reader: Reader) -> str:

@@ -7,6 +7,7 @@ knows nothing of who writes to a volume meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 
@@ -16,10 +17,13 @@ from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
+from virtdc_agent.executor import carrying
 from virtdc_agent.executor import outcomes
-from virtdc_agent.executor.room import Room
+from virtdc_agent.executor.room import Rooms
 from virtdc_agent import interfaces
 from virtdc_agent import model
+from virtdc_agent.pools import Pool
+from virtdc_agent.pools import Pools
 
 Handler = Callable[[model.Claim, interfaces.OperationContext], model.Outcome]
 
@@ -33,14 +37,14 @@ class CopyHandlers:
     def __init__(
         self,
         *,
-        backend: interfaces.Backend,
+        pools: Pools,
         images: interfaces.Images,
-        room: Room,
+        rooms: Rooms,
         clock: interfaces.Clock,
     ) -> None:
-        self._backend = backend
+        self._pools = pools
         self._images = images
-        self._room = room
+        self._rooms = rooms
         self._clock = clock
         self.handler_of: Mapping[Operation, Handler] = {
             Operation.SNAPSHOT: self._snapshot,
@@ -58,14 +62,15 @@ class CopyHandlers:
         if not isinstance(parameters, events.SnapshotParameters):
             raise TypeError(parameters)
         volume = outcomes.existing(claim)
+        pool = self._pools.of(volume, event.operation)
         snapshot_id = parameters.snapshot_id
         if any(one.snapshot_id == snapshot_id for one in claim.snapshots):
             raise exceptions.EventRejected(
                 f'Volume {volume.volume_id} has a snapshot {snapshot_id} '
                 'already: choose another id.'
             )
-        self._check_at_rest(volume)
-        facts = self._backend.snapshot(volume.volume_id, snapshot_id, context)
+        _check_at_rest(volume, at_once=pool.backend.has_instant_copies)
+        facts = pool.backend.snapshot(volume.volume_id, snapshot_id, context)
         return model.Outcome(
             state=State.SUCCESS,
             change=model.PutSnapshot(
@@ -82,7 +87,8 @@ class CopyHandlers:
             raise TypeError(parameters)
         members = {volume.volume_id: volume for volume in claim.members}
         _check_group(claim, parameters.snapshots, members)
-        taken = self._backend.snapshot_group(parameters.snapshots, context)
+        pool = self._pool_of_all(members.values(), event.operation)
+        taken = pool.backend.snapshot_group(parameters.snapshots, context)
         facts_of = {facts.snapshot_id: facts for facts in taken}
         every = [
             (members[volume_id], facts_of[snapshot_id])
@@ -98,6 +104,28 @@ class CopyHandlers:
             ),
             result={'snapshots': [_told_of(facts) for _, facts in every]},
         )
+
+    def _pool_of_all(
+        self, volumes: Iterable[events.Volume], operation: Operation
+    ) -> Pool:
+        """Return the pool that all of a group are in.
+
+        :raises EventRejected: they are not in one: two storages have no
+            instant in common.
+        """
+        every = {
+            pool.name: pool
+            for pool in (
+                self._pools.of(volume, operation) for volume in volumes
+            )
+        }
+        if len(every) > 1:
+            raise exceptions.EventRejected(
+                f'The volumes are in the pools {outcomes.listing(every)}: '
+                'snapshots at one instant are taken in one pool only.'
+            )
+        (pool,) = every.values()
+        return pool
 
     def _taken(
         self,
@@ -128,9 +156,15 @@ class CopyHandlers:
         if not isinstance(parameters, events.DeleteSnapshotParameters):
             raise TypeError(parameters)
         # Also without a record, as a volume: something may be left.
-        self._backend.delete_snapshot(
-            claim.event.volume_id, parameters.snapshot_id, context
-        )
+        for pool in (
+            self._pools
+            if claim.volume is None
+            else (self._pools.of(claim.volume),)
+        ):
+            if claim.event.operation in pool.backend.operations:
+                pool.backend.delete_snapshot(
+                    claim.event.volume_id, parameters.snapshot_id, context
+                )
         return model.Outcome(
             state=State.SUCCESS,
             change=model.RemoveSnapshot(snapshot_id=parameters.snapshot_id),
@@ -143,6 +177,7 @@ class CopyHandlers:
         if not isinstance(parameters, events.RevertParameters):
             raise TypeError(parameters)
         volume = outcomes.existing(claim)
+        pool = self._pools.of(volume, claim.event.operation)
         snapshot = _snapshot_of(volume, claim, parameters.snapshot_id)
         if snapshot.size_bytes > volume.size_bytes:
             raise exceptions.EventRejected(
@@ -156,7 +191,7 @@ class CopyHandlers:
                 f'{outcomes.listing(volume.attached_to)}: detach it to '
                 'revert it.'
             )
-        self._backend.revert(volume.volume_id, snapshot.snapshot_id, context)
+        pool.backend.revert(volume.volume_id, snapshot.snapshot_id, context)
         return outcomes.success(
             dataclasses.replace(volume, updated_at=self._clock.now())
         )
@@ -175,8 +210,13 @@ class CopyHandlers:
                 f'The data centre has no volume {parameters.source_id} to '
                 'copy.'
             )
+        origin = self._pools.of(source)
+        pool = self._pools.choose(parameters.pool or origin.name)
         if parameters.snapshot_id is None:
-            self._check_at_rest(source)
+            _check_at_rest(
+                source,
+                at_once=pool is origin and origin.backend.has_instant_copies,
+            )
             least_bytes = source.size_bytes
         else:
             least_bytes = _snapshot_of(
@@ -189,13 +229,30 @@ class CopyHandlers:
                 'more.'
             )
         outcomes.check_choices(
-            self._backend, parameters.format, parameters.provisioning
+            pool.backend, parameters.format, parameters.provisioning
         )
         provisioning = parameters.provisioning or source.provisioning
-        with self._room.reserve(parameters.size_bytes, provisioning):
-            facts = self._backend.clone(event.volume_id, parameters, context)
+        with self._rooms.reserve(pool, parameters.size_bytes, provisioning):
+            if pool is origin:
+                pool.check_offers(event.operation)
+                facts = pool.backend.clone(
+                    event.volume_id, parameters, context
+                )
+            else:
+                with carrying.opened(
+                    origin, source.volume_id, parameters.snapshot_id
+                ) as image:
+                    facts = carrying.receive(
+                        *(pool, event.volume_id, image),
+                        *(parameters.size_bytes, parameters.format),
+                        *(provisioning, context),
+                    )
         return outcomes.made(
-            event, parameters, facts=facts, now=self._clock.now()
+            event,
+            parameters,
+            facts=facts,
+            pool=pool.name,
+            now=self._clock.now(),
         )
 
     def _import(
@@ -206,39 +263,45 @@ class CopyHandlers:
             raise TypeError(parameters)
         if claim.volume is not None:
             raise _exists(event.volume_id)
+        pool = self._pools.choose(parameters.pool)
+        backend = pool.backend
+        pool.check_offers(event.operation)
         outcomes.check_choices(
-            self._backend, parameters.format, parameters.provisioning
+            backend, parameters.format, parameters.provisioning
         )
-        provisioning = (
-            parameters.provisioning or self._backend.default_provisioning
-        )
+        provisioning = parameters.provisioning or backend.default_provisioning
         with (
             self._images.open(parameters, context) as image,
-            self._room.reserve(parameters.size_bytes, provisioning),
+            self._rooms.reserve(pool, parameters.size_bytes, provisioning),
         ):
-            facts = self._backend.import_image(
+            facts = backend.import_image(
                 event.volume_id, parameters, image, context
             )
         return outcomes.made(
-            event, parameters, facts=facts, now=self._clock.now()
+            event,
+            parameters,
+            facts=facts,
+            pool=pool.name,
+            now=self._clock.now(),
         )
 
-    def _check_at_rest(self, volume: events.Volume) -> None:
-        """Refuse to copy what is written to meanwhile, unless at once."""
-        if not volume.attached_to:
-            return
-        if not self._backend.has_instant_copies:
-            why = 'this storage copies it byte by byte'
-        elif volume.format is Format.QCOW2:
-            # Its user keeps tables of the image in memory.
-            why = 'its qcow2 image is incomplete meanwhile'
-        else:
-            return
-        raise exceptions.EventRejected(
-            f'Volume {volume.volume_id} is in use by '
-            f'{outcomes.listing(volume.attached_to)}, and {why}: detach it '
-            'first.'
-        )
+
+def _check_at_rest(volume: events.Volume, *, at_once: bool) -> None:
+    """Refuse to copy what is written to meanwhile, unless at once."""
+    if not volume.attached_to:
+        return
+    if not at_once:
+        why = 'this storage copies it byte by byte'
+    elif volume.format is Format.QCOW2:
+        # Its user keeps tables of the image in memory.
+        why = 'its qcow2 image is incomplete meanwhile'
+    else:
+        return
+    raise exceptions.EventRejected(
+        f'Volume {volume.volume_id} is in use by '
+        f'{outcomes.listing(volume.attached_to)}, and {why}: detach it '
+        'first.'
+    )
 
 
 def _check_group(

@@ -18,8 +18,10 @@ from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
 from virtdc_agent.executor import outcomes
+from virtdc_agent.exports import Exporters
 from virtdc_agent import interfaces
 from virtdc_agent import model
+from virtdc_agent.pools import Pools
 
 LOG = logging.getLogger(__name__)
 
@@ -36,13 +38,13 @@ class DeletionHandlers:
     def __init__(
         self,
         *,
-        backend: interfaces.Backend,
-        exporter: interfaces.Exporter,
+        pools: Pools,
+        exporters: Exporters,
         clock: interfaces.Clock,
         trash_s: float,
     ) -> None:
-        self._backend = backend
-        self._exporter = exporter
+        self._pools = pools
+        self._exporters = exporters
         self._clock = clock
         self._kept = datetime.timedelta(seconds=trash_s)
 
@@ -74,7 +76,11 @@ class DeletionHandlers:
         if claim.volume is None and claim.trashed is not None:
             # Deleted already; asked again it must not be lost for good.
             return _DONE
-        if claim.volume is None or not self._kept or not self._can_keep:
+        if (
+            claim.volume is None
+            or not self._kept
+            or not self._pools.of(claim.volume).backend.has_trash
+        ):
             return self._remove(claim, context)
         return self._discard(claim, claim.volume, context)
 
@@ -99,20 +105,21 @@ class DeletionHandlers:
                 'snapshots: delete them first.'
             )
 
-    @property
-    def _can_keep(self) -> bool:
-        return self._backend.has_trash
-
     def _remove(
         self, claim: model.Claim, context: interfaces.OperationContext
     ) -> model.Outcome:
         volume_id = claim.event.volume_id
         self._disconnect(claim.volume)
-        # Also without a record: the storage may hold what a failed create
+        # Also without a record: a storage may hold what a failed create
         # could not take back, and the owner wants it gone.
-        self._backend.delete(volume_id, context)
-        if claim.trashed is not None and self._can_keep:
-            self._backend.purge(volume_id, claim.trashed.event_id, context)
+        for pool in (
+            self._pools
+            if claim.volume is None
+            else (self._pools.of(claim.volume),)
+        ):
+            pool.backend.delete(volume_id, context)
+        if claim.trashed is not None:
+            self._purge_kept(claim.trashed, context)
         return model.Outcome(
             state=State.SUCCESS,
             change=model.RemoveVolume(
@@ -127,19 +134,19 @@ class DeletionHandlers:
         context: interfaces.OperationContext,
     ) -> model.Outcome:
         self._disconnect(volume)
-        self._backend.discard(volume.volume_id, context)
+        backend = self._pools.of(volume).backend
+        backend.discard(volume.volume_id, context)
         if claim.trashed is not None:
             # One of the same id that was deleted before: there is one place.
-            self._backend.purge(
-                volume.volume_id, claim.trashed.event_id, context
-            )
+            self._purge_kept(claim.trashed, context)
         return self._trashed(claim, volume)
 
     def _note_loss(self, claim: model.Claim) -> model.Outcome:
         volume = claim.volume
         if volume is None:
             return _DONE
-        if self._backend.find(volume.volume_id) is not None:
+        backend = self._pools.of(volume).backend
+        if backend.find(volume.volume_id) is not None:
             raise exceptions.EventRejected(
                 f'Volume {volume.volume_id} is in the storage.'
             )
@@ -155,7 +162,9 @@ class DeletionHandlers:
             change=model.DiscardVolume(
                 trashed=events.TrashedVolume(
                     # Hosts were cut off; they have to be connected anew.
-                    volume=dataclasses.replace(volume, attached_to=()),
+                    volume=dataclasses.replace(
+                        volume, attached_to=(), exporter=''
+                    ),
                     deleted_at=now,
                     until=until,
                     event_id=event.event_id,
@@ -177,10 +186,11 @@ class DeletionHandlers:
             raise exceptions.EventRejected(
                 f'No volume {volume_id} lies in the trash.'
             )
-        if self._can_keep:
-            facts = self._backend.restore(volume_id, trashed.event_id, context)
+        backend = self._pools.of(trashed.volume).backend
+        if backend.has_trash:
+            facts = backend.restore(volume_id, trashed.event_id, context)
         else:
-            facts = self._found(volume_id)
+            facts = self._found(backend, volume_id)
         volume = dataclasses.replace(
             trashed.volume,
             size_bytes=facts.size_bytes,
@@ -190,9 +200,12 @@ class DeletionHandlers:
             outcomes.success(volume), change=model.RestoreVolume(volume=volume)
         )
 
-    def _found(self, volume_id: str) -> model.VolumeFacts:
+    @staticmethod
+    def _found(
+        backend: interfaces.Backend, volume_id: str
+    ) -> model.VolumeFacts:
         """Return what is in the storage again, put there by hand."""
-        facts = self._backend.find(volume_id)
+        facts = backend.find(volume_id)
         if facts is None:
             raise exceptions.EventRejected(
                 f'The storage does not hold volume {volume_id} any more.'
@@ -211,12 +224,21 @@ class DeletionHandlers:
             # Restored, or deleted anew, since it was asked for.
             return _DONE
         volume_id = trashed.volume.volume_id
-        if self._can_keep:
-            self._backend.purge(volume_id, trashed.event_id, context)
+        self._purge_kept(trashed, context)
         return model.Outcome(
             state=State.SUCCESS,
             change=model.PurgeVolume(volume_id=volume_id),
         )
+
+    def _purge_kept(
+        self,
+        trashed: events.TrashedVolume,
+        context: interfaces.OperationContext,
+    ) -> None:
+        """Free what lies in the trash of the pool that the volume was in."""
+        backend = self._pools.of(trashed.volume).backend
+        if backend.has_trash:
+            backend.purge(trashed.volume.volume_id, trashed.event_id, context)
 
     def _disconnect(self, volume: events.Volume | None) -> None:
         """Cut off the hosts that use what is deleted by force."""
@@ -227,4 +249,4 @@ class DeletionHandlers:
                 host,
             )
             if volume is not None:
-                self._exporter.disconnect(volume, host)
+                self._exporters.of(volume).disconnect(volume, host)

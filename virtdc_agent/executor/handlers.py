@@ -23,10 +23,13 @@ from virtdc_agent.contract.fields import MAX_ENTRIES
 from virtdc_agent import exceptions
 from virtdc_agent.executor.copying import CopyHandlers
 from virtdc_agent.executor.deleting import DeletionHandlers
+from virtdc_agent.executor.migration import Migration
 from virtdc_agent.executor import outcomes
-from virtdc_agent.executor.room import Room
+from virtdc_agent.executor.room import Rooms
+from virtdc_agent.exports import Exporters
 from virtdc_agent import interfaces
 from virtdc_agent import model
+from virtdc_agent.pools import Pools
 
 LOG = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ class Ended:
 
 
 class Handlers:
-    """Executes claims against one backend and one exporter.
+    """Executes claims against the agent's pools and exporters.
 
     :param trash_s: for how long what the data centre deletes lies in the
         trash; 0: it is gone at once.
@@ -58,17 +61,17 @@ class Handlers:
     def __init__(
         self,
         *,
-        backend: interfaces.Backend,
-        exporter: interfaces.Exporter,
+        pools: Pools,
+        exporters: Exporters,
         images: interfaces.Images,
-        room: Room,
+        rooms: Rooms,
         clock: interfaces.Clock,
         trash_s: float = 0.0,
     ) -> None:
-        self._backend = backend
-        self._exporter = exporter
+        self._pools = pools
+        self._exporters = exporters
         self._can_import = bool(images.urls)
-        self._room = room
+        self._rooms = rooms
         self._clock = clock
         self._handler_of: Mapping[
             Operation,
@@ -82,20 +85,23 @@ class Handlers:
             Operation.DISCONNECT: self._disconnect,
             Operation.EDIT: self._edit,
             **CopyHandlers(
-                backend=backend, images=images, room=room, clock=clock
+                pools=pools, images=images, rooms=rooms, clock=clock
             ).handler_of,
             **DeletionHandlers(
-                backend=backend,
-                exporter=exporter,
+                pools=pools,
+                exporters=exporters,
                 clock=clock,
                 trash_s=trash_s,
             ).handler_of,
+            Operation.MIGRATE: Migration(
+                pools=pools, rooms=rooms, clock=clock
+            ).run,
         }
 
     @property
     def operations(self) -> frozenset[Operation]:
-        """What can be executed with this backend and exporter."""
-        offered = self._backend.operations | {
+        """What can be executed with these pools and exporters."""
+        offered = self._pools.operations | {
             Operation.CONNECT,
             Operation.DISCONNECT,
             Operation.EDIT,
@@ -171,16 +177,17 @@ class Handlers:
         """
         event = claim.event
         match event.operation:
-            case Operation.CREATE if claim.volume is None:
-                self._backend.delete(event.volume_id, context)
+            case Operation.CREATE | Operation.CLONE | Operation.IMPORT if (
+                claim.volume is None
+                and isinstance(outcome.change, model.PutVolume)
+            ):
+                made = outcome.change.volume
+                self._pools.of(made).backend.delete(event.volume_id, context)
                 return None
-            case Operation.CLONE | Operation.IMPORT:
-                self._backend.delete(event.volume_id, context)
-                return None
-            case Operation.SNAPSHOT if isinstance(
+            case Operation.SNAPSHOT if claim.volume and isinstance(
                 outcome.change, model.PutSnapshot
             ):
-                self._backend.delete_snapshot(
+                self._pools.of(claim.volume).backend.delete_snapshot(
                     event.volume_id,
                     outcome.change.snapshot.snapshot_id,
                     context,
@@ -189,8 +196,9 @@ class Handlers:
             case Operation.SNAPSHOT_GROUP if isinstance(
                 outcome.change, model.PutSnapshots
             ):
+                backend = self._pools.of(claim.members[0]).backend
                 for snapshot in outcome.change.snapshots:
-                    self._backend.delete_snapshot(
+                    backend.delete_snapshot(
                         snapshot.volume_id, snapshot.snapshot_id, context
                     )
                 return None
@@ -198,9 +206,10 @@ class Handlers:
                 outcome.change, model.PutVolume
             ):
                 known = claim.volume.attached_to if claim.volume else ()
-                for host in outcome.change.volume.attached_to:
+                attached = outcome.change.volume
+                for host in attached.attached_to:
                     if host not in known:
-                        self._exporter.disconnect(outcome.change.volume, host)
+                        self._exporters.of(attached).disconnect(attached, host)
                 return None
             case _:
                 return outcome.change
@@ -219,18 +228,23 @@ class Handlers:
                     f'{size_text(volume.size_bytes)}.'
                 )
             return outcomes.success(volume)
+        pool = self._pools.choose(parameters.pool)
+        backend = pool.backend
+        pool.check_offers(event.operation)
         outcomes.check_choices(
-            self._backend, parameters.format, parameters.provisioning
+            backend, parameters.format, parameters.provisioning
         )
-        provisioning = (
-            parameters.provisioning or self._backend.default_provisioning
-        )
+        provisioning = parameters.provisioning or backend.default_provisioning
         # An earlier attempt that finished has taken its room already, but
         # is not in the journal yet: either way it is counted once.
-        with self._room.reserve(parameters.size_bytes, provisioning):
-            facts = self._backend.create(event.volume_id, parameters, context)
+        with self._rooms.reserve(pool, parameters.size_bytes, provisioning):
+            facts = backend.create(event.volume_id, parameters, context)
         return outcomes.made(
-            event, parameters, facts=facts, now=self._clock.now()
+            event,
+            parameters,
+            facts=facts,
+            pool=pool.name,
+            now=self._clock.now(),
         )
 
     def _extend(
@@ -239,7 +253,8 @@ class Handlers:
         parameters = claim.event.parameters
         if not isinstance(parameters, events.ExtendParameters):
             raise TypeError(parameters)
-        volume = outcomes.existing(claim)
+        volume = self._pools.placed(outcomes.existing(claim))
+        pool = self._pools.of(volume, claim.event.operation)
         grow_bytes = parameters.size_bytes - volume.size_bytes
         if grow_bytes < 0:
             raise exceptions.EventRejected(
@@ -257,14 +272,17 @@ class Handlers:
                 f'{outcomes.listing(volume.attached_to)}: detach it to '
                 'extend it.'
             )
-        if volume.attached_to and not self._exporter.can_grow_in_use:
+        if (
+            volume.attached_to
+            and not self._exporters.of(volume).can_grow_in_use
+        ):
             raise exceptions.EventRejected(
                 f'Volume {volume.volume_id} is in use by '
                 f'{outcomes.listing(volume.attached_to)}, and what exports '
                 'it cannot let it grow meanwhile: detach it to extend it.'
             )
-        with self._room.reserve(grow_bytes, volume.provisioning):
-            facts = self._backend.extend(
+        with self._rooms.reserve(pool, grow_bytes, volume.provisioning):
+            facts = pool.backend.extend(
                 volume.volume_id, parameters.size_bytes, context
             )
         return outcomes.success(
@@ -319,7 +337,8 @@ class Handlers:
         parameters = claim.event.parameters
         if not isinstance(parameters, events.ConnectParameters):
             raise TypeError(parameters)
-        volume = outcomes.existing(claim)
+        volume = self._pools.placed(outcomes.existing(claim))
+        exporter = self._exporters.choose(volume, parameters.exporter)
         hosts = {*volume.attached_to, parameters.host}
         if len(hosts) > MAX_HOSTS:
             raise exceptions.EventRejected(
@@ -329,10 +348,11 @@ class Handlers:
         attached = dataclasses.replace(
             volume,
             attached_to=tuple(sorted(hosts)),
+            exporter=exporter,
             updated_at=self._clock.now(),
         )
         context.begin_commit()
-        self._exporter.connect(volume, parameters)
+        self._exporters.named(exporter).connect(volume, parameters)
         return outcomes.success(attached)
 
     def _disconnect(
@@ -349,15 +369,18 @@ class Handlers:
             if parameters.host is None
             else (parameters.host,)
         )
+        staying = tuple(
+            host for host in volume.attached_to if host not in leaving
+        )
+        exporter = self._exporters.of(volume)
         context.begin_commit()
         for host in leaving:
-            self._exporter.disconnect(volume, host)
+            exporter.disconnect(volume, host)
         return outcomes.success(
             dataclasses.replace(
                 volume,
-                attached_to=tuple(
-                    host for host in volume.attached_to if host not in leaving
-                ),
+                attached_to=staying,
+                exporter=volume.exporter if staying else '',
                 updated_at=self._clock.now(),
             )
         )

@@ -57,9 +57,10 @@ def made(
     ),
     *,
     facts: model.VolumeFacts,
+    pool: str,
     now: datetime.datetime,
 ) -> model.Outcome:
-    """Return the outcome of an event that has made a volume."""
+    """Return the outcome of an event that has made a volume in a pool."""
     volume = events.Volume(
         volume_id=event.volume_id,
         size_bytes=facts.size_bytes,
@@ -73,6 +74,7 @@ def made(
         project_id=event.requested_by.project_id,
         user_id=event.requested_by.user_id,
         origin=event.origin,
+        pool=pool,
     )
     return success(volume)
 
@@ -87,6 +89,8 @@ def success(volume: events.Volume) -> model.Outcome:
             'format': volume.format.value,
             'provisioning': volume.provisioning.value,
             'attached_to': list(volume.attached_to),
+            **({'pool': volume.pool} if volume.pool else {}),
+            **({'exporter': volume.exporter} if volume.exporter else {}),
         },
     )
 

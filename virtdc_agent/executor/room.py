@@ -10,26 +10,28 @@ import threading
 from virtdc_agent import capacity
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent import model
+from virtdc_agent.pools import Pool
+from virtdc_agent.pools import Pools
 
 
 class Room:
-    """Keeps concurrent operations from promising the same room twice.
+    """Keeps concurrent operations from promising a pool's room twice.
 
     Each sees the journal's sum of sizes as it was before any of the others
     ended, so what they have been promised is added here. Safe from any
     thread.
 
     :param space: asks the backend for its storage's size.
-    :param count: asks the journal for the sum of sizes.
+    :param provisioned: asks the journal for the sum of sizes.
     """
 
     def __init__(
         self,
         space: Callable[[], model.StorageSpace],
-        count: Callable[[], model.Counts],
+        provisioned: Callable[[], int],
     ) -> None:
         self._space = space
-        self._count = count
+        self._provisioned = provisioned
         self._lock = threading.Lock()
         self._promised = 0
         self._promised_thick = 0
@@ -46,7 +48,6 @@ class Room:
         space = self._space()
         thick = size_bytes if provisioning is Provisioning.THICK else 0
         with self._lock:
-            counts = self._count()
             capacity.check_room(
                 model.StorageSpace(
                     total_bytes=space.total_bytes,
@@ -56,7 +57,7 @@ class Room:
                     ),
                     reserved_percentage=space.reserved_percentage,
                 ),
-                counts.provisioned_bytes + self._promised,
+                self._provisioned() + self._promised,
                 size_bytes,
                 provisioning,
             )
@@ -68,3 +69,29 @@ class Room:
             with self._lock:
                 self._promised -= size_bytes
                 self._promised_thick -= thick
+
+
+class Rooms:
+    """The room in each pool. Safe from any thread.
+
+    :param count: asks the journal how much there is.
+    """
+
+    def __init__(
+        self, pools: Pools, count: Callable[[], model.Counts]
+    ) -> None:
+        self._rooms = {
+            pool.name: Room(
+                pool.backend.space,
+                lambda pool=pool: (  # type: ignore[misc]
+                    pools.counts_of(pool, count()).provisioned_bytes
+                ),
+            )
+            for pool in pools
+        }
+
+    def reserve(
+        self, pool: Pool, size_bytes: int, provisioning: Provisioning
+    ) -> contextlib.AbstractContextManager[None]:
+        """Hold room in a pool; see ``Room.reserve``."""
+        return self._rooms[pool.name].reserve(size_bytes, provisioning)

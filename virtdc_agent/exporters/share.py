@@ -7,9 +7,11 @@ use its volumes. The connection information is that of Cinder's and Nova's
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 import re
+import types
 from typing import Self
 
 from oslo_config import cfg
@@ -30,14 +32,25 @@ class ShareExporter(interfaces.Exporter):
     """Names a share and a file in it. Holds no state; see the interface.
 
     :param export: as ``filer.example.org:/volumes``.
+    :param pool_exports: the same for volumes of pools, by their names.
+    :param pools: names of the agent's pools; each must have an export.
     :param mount_options: as ``-o vers=4.2``; empty for none.
     """
 
     storage_protocol = 'nfs'
     can_grow_in_use = True
 
-    def __init__(self, export: str | None, *, mount_options: str = '') -> None:
+    def __init__(
+        self,
+        export: str | None,
+        *,
+        mount_options: str = '',
+        pool_exports: Mapping[str, str] = types.MappingProxyType({}),
+        pools: Collection[str] = (),
+    ) -> None:
         self._export = export or ''
+        self._pool_exports = dict(pool_exports)
+        self._pools = pools
         self._mount_options = mount_options.strip()
 
     @classmethod
@@ -50,11 +63,34 @@ class ShareExporter(interfaces.Exporter):
     ) -> Self:
         """Return an exporter as ``[exporter_share]`` says."""
         options = conf.exporter_share
-        return cls(options.export, mount_options=options.mount_options)
+        return cls(
+            options.export,
+            mount_options=options.mount_options,
+            pool_exports=options.pool_exports,
+            pools=conf.agent.pools,
+        )
 
     def start(self) -> None:
         """See the interface. Asks nothing of the network."""
-        if not _EXPORT.fullmatch(self._export):
+        for pool in self._pools:
+            if pool not in self._pool_exports:
+                raise exceptions.ConfigInvalid(
+                    f'[exporter_share] pool_exports does not say how hosts '
+                    f'mount the pool {pool}: add {pool}:<host>:<path>.'
+                )
+        for pool, export in self._pool_exports.items():
+            if pool not in self._pools:
+                raise exceptions.ConfigInvalid(
+                    f'[exporter_share] pool_exports names {pool}, which is '
+                    'not in [agent] pools.'
+                )
+            if not _EXPORT.fullmatch(export):
+                raise exceptions.ConfigInvalid(
+                    f'[exporter_share] pool_exports has {export!r} for '
+                    f'{pool}, which no host can mount: give it as host:/path, '
+                    'with an IPv6 address in brackets.'
+                )
+        if not self._pools and not _EXPORT.fullmatch(self._export):
             raise exceptions.ConfigInvalid(
                 f'[exporter_share] export = {self._export!r} does not say '
                 "how hosts mount the volumes' folder: give it as host:/path, "
@@ -85,7 +121,7 @@ class ShareExporter(interfaces.Exporter):
         return {
             'driver_volume_type': 'nfs',
             'data': {
-                'export': self._export,
+                'export': self._pool_exports.get(volume.pool, self._export),
                 # The name that the backend "file" gives.
                 'name': f'volume-{volume.volume_id}',
                 'format': volume.format.value,

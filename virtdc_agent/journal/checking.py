@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from virtdc_agent.journal import pool_totals
 from virtdc_agent.journal import rows
 from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent.journal.tables import QUEUE
@@ -65,6 +66,30 @@ def _totals(connection: Any) -> Iterator[str]:
         noted = getattr(kept, name)
         if found != noted:
             yield f'{name}: {noted} are noted, {found} are there.'
+    found_pools: dict[str, tuple[int, int]] = {}
+    for table, counted in ((VOLUMES, 1), (TRASH, 0)):
+        for pool, volumes, size_bytes in connection.execute(
+            sa.select(
+                table.c.pool, count, sa.func.sum(table.c.size_bytes)
+            ).group_by(table.c.pool)
+        ):
+            before = found_pools.get(pool, (0, 0))
+            found_pools[pool] = (
+                before[0] + counted * int(volumes),
+                before[1] + int(size_bytes),
+            )
+    noted_pools = {
+        pool: (counts.volumes, counts.provisioned_bytes)
+        for pool, counts in pool_totals.read(kept.pools).items()
+    }
+    for pool in sorted(found_pools.keys() | noted_pools.keys()):
+        there = found_pools.get(pool, (0, 0))
+        told = noted_pools.get(pool, (0, 0))
+        if there != told:
+            yield (
+                f'pool {pool!r}: {told[0]} volumes of {told[1]} bytes are '
+                f'noted, {there[0]} of {there[1]} are there.'
+            )
     if kept.published > kept.sequence:
         yield (
             f'published: {kept.published} is noted, but the last sequence '
@@ -219,12 +244,16 @@ def _latest(connection: Any) -> Iterator[str]:
 
 def _volumes(connection: Any) -> Iterator[str]:
     query = sa.select(
-        VOLUMES.c.volume_id, VOLUMES.c.size_bytes, VOLUMES.c.body
+        *(VOLUMES.c.volume_id, VOLUMES.c.size_bytes, VOLUMES.c.pool),
+        VOLUMES.c.body,
     )
     shown = 0
-    for volume_id, size_bytes, body in connection.execute(query):
+    for *columns, body in connection.execute(query):
         volume = rows.volume_from(body)
-        if (volume.volume_id, volume.size_bytes) != (volume_id, size_bytes):
+        volume_id = columns[0]
+        if columns != [volume_id, volume.size_bytes, volume.pool] or (
+            volume.volume_id != volume_id
+        ):
             yield f'Volume {volume_id}: its record says something else.'
             shown += 1
         if shown >= _SHOWN:

@@ -31,6 +31,7 @@ _WITH_SNAPSHOTS = frozenset(
         Operation.DELETE_SNAPSHOT.value,
         Operation.REVERT.value,
         Operation.CLONE.value,
+        Operation.MIGRATE.value,
     }
 )
 """Which events are told of snapshots: the others need not ask."""

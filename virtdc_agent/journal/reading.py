@@ -40,6 +40,7 @@ from virtdc_agent.scheduling import Lane
 R = TypeVar('R')
 
 _TOTALS = sa.select(*TOTAL_COLUMNS).where(TOTALS.c.id == 1)
+_DATA_CENTRE = sa.select(TOTALS.c.data_centre).where(TOTALS.c.id == 1)
 _CHANGES = (
     sa.select(TRANSITIONS.c.body)
     .where(TRANSITIONS.c.sequence > sa.bindparam('after'))
@@ -101,6 +102,7 @@ class Reader:
         self._engine = engines.for_reading(engine)
         self._texts = texts
         self._turn = turn or contextlib.nullcontext()
+        self._data_centre: str | None = None
         self._idle: list[Any] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -198,6 +200,12 @@ class Reader:
     def fences(self) -> frozenset[int]:
         """See ``Journal.get_fences``."""
         return frozenset(found.fence for found in self.ask(_FENCES))
+
+    def data_centre(self) -> str:
+        """See ``Journal.data_centre``. Asked once: it never changes."""
+        if self._data_centre is None:
+            self._data_centre = str(self.ask(_DATA_CENTRE)[0].data_centre)
+        return self._data_centre
 
     def volume(self, volume_id: str) -> Volume:
         """See ``Journal.get_volume``."""

@@ -92,6 +92,11 @@ class SqlJournal(AlarmBook, interfaces.Journal):
         self._doubtful: set[Lane] = set()
         self._found_last = dict.fromkeys(Lane, True)
 
+    @property
+    def data_centre(self) -> str:
+        """See the interface."""
+        return self._reader.data_centre()
+
     def join(self) -> model.Takeover:
         """See the interface."""
         return self._writer.run(

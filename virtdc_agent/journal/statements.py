@@ -87,14 +87,15 @@ MOVE_FLOW = (
 VOLUME_BODIES = sa.select(VOLUMES.c.volume_id, VOLUMES.c.body).where(
     among(VOLUMES.c.volume_id)
 )
-VOLUME_SIZES = sa.select(VOLUMES.c.volume_id, VOLUMES.c.size_bytes).where(
-    among(VOLUMES.c.volume_id)
-)
+VOLUME_SIZES = sa.select(
+    VOLUMES.c.volume_id, VOLUMES.c.size_bytes, VOLUMES.c.pool
+).where(among(VOLUMES.c.volume_id))
 CHANGE_VOLUME = (
     VOLUMES.update()
     .where(VOLUMES.c.volume_id == sa.bindparam('of'))
     .values(
         size_bytes=sa.bindparam('new_size_bytes'),
+        pool=sa.bindparam('new_pool'),
         body=sa.bindparam('new_body'),
     )
 )
@@ -110,7 +111,7 @@ DROP_SNAPSHOT = SNAPSHOTS.delete().where(
 TRASH_BODIES = sa.select(TRASH.c.volume_id, TRASH.c.body).where(
     among(TRASH.c.volume_id)
 )
-TRASH_SIZES = sa.select(TRASH.c.volume_id, TRASH.c.size_bytes).where(
+TRASH_SIZES = sa.select(TRASH.c.size_bytes, TRASH.c.pool).where(
     among(TRASH.c.volume_id)
 )
 DROP_TRASH = TRASH.delete().where(TRASH.c.volume_id == sa.bindparam('of'))
@@ -128,7 +129,7 @@ KEEP_TOTALS = (
         {
             column.name: sa.bindparam(f'new_{column.name}')
             for column in TOTALS.c
-            if column.name != 'id'
+            if column.name not in ('id', 'data_centre')
         }
     )
 )

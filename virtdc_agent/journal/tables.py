@@ -8,7 +8,9 @@ have finished; their order in it, ``events.tag``, is given when they are
 accepted (see ``fairness``), from the end of their project's ``flows``.
 ``transitions`` is the history and, beyond ``totals.published``, the outbox.
 ``totals`` is one row of what must not be counted anew; who holds its lock
-gives out sequences. ``volumes`` and ``snapshots`` are what there is now.
+gives out sequences. Its ``pools`` has the totals of each pool: here, and not
+in a table of their own, they cost no statement. ``volumes`` and ``snapshots``
+are what there is now.
 ``trash`` is what was deleted and can still be restored. ``agents`` are those
 that may claim, with their leases; ``alarms`` what a person must see, and for
 a while what was cleared, so that it can be told.
@@ -108,6 +110,7 @@ VOLUMES = sa.Table(
     METADATA,
     sa.Column('volume_id', NAME, primary_key=True),
     sa.Column('size_bytes', BIG, nullable=False),
+    sa.Column('pool', NAME, nullable=False, server_default=''),
     sa.Column('body', TEXT, nullable=False),
 )
 
@@ -125,6 +128,7 @@ TRASH = sa.Table(
     METADATA,
     sa.Column('volume_id', NAME, primary_key=True),
     sa.Column('size_bytes', BIG, nullable=False),
+    sa.Column('pool', NAME, nullable=False, server_default=''),
     sa.Column('until', SECONDS, nullable=False),
     sa.Column('body', TEXT, nullable=False),
     sa.Index('ix_trash_until', 'until'),
@@ -147,6 +151,8 @@ TOTALS = sa.Table(
     sa.Column('scanner', NAME),
     sa.Column('alarm_revision', BIG, nullable=False),
     sa.Column('shares', TEXT, nullable=False),
+    sa.Column('pools', TEXT, nullable=False),
+    sa.Column('data_centre', sa.String(64), nullable=False),
 )
 
 AGENTS = sa.Table(

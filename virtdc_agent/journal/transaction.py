@@ -28,6 +28,7 @@ from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
 from virtdc_agent import exceptions
 from virtdc_agent.journal.fairness import Shares
+from virtdc_agent.journal import pool_totals
 from virtdc_agent.journal.row import Row
 from virtdc_agent.journal.row import Transitions
 from virtdc_agent.journal import rows
@@ -59,6 +60,7 @@ class Totals:
     scanner: str | None
     alarm_revision: int
     shares: str
+    pools: str
 
     def counts(self) -> model.Counts:
         """Return what others may know."""
@@ -71,6 +73,7 @@ class Totals:
             finished=self.finished,
             sequence=self.sequence,
             published=self.published,
+            pools=pool_totals.read(self.pools),
         )
 
 
@@ -469,24 +472,32 @@ class Transaction:
     def _flush_volumes(self) -> None:
         if not self._volumes:
             return
-        sizes = dict(self.select(statements.VOLUME_SIZES, self._volumes))
+        before = {
+            found.volume_id: found
+            for found in self.select(statements.VOLUME_SIZES, self._volumes)
+        }
+        pools = pool_totals.PoolTotals(self.totals.pools)
         fresh, changed, gone = [], [], []
         for volume_id, change in self._volumes.items():
-            if volume_id in sizes:
+            if volume_id in before:
+                former = before[volume_id]
                 self.totals.volumes -= 1
-                self.totals.provisioned_bytes -= sizes[volume_id]
+                self.totals.provisioned_bytes -= former.size_bytes
+                pools.add(former.pool, -1, -former.size_bytes)
             if not isinstance(change, model.PutVolume):
                 gone.append({'of': volume_id})
                 continue
             volume = change.volume
             self.totals.volumes += 1
             self.totals.provisioned_bytes += volume.size_bytes
+            pools.add(volume.pool, 1, volume.size_bytes)
             body = rows.volume_text(volume)
-            if volume_id in sizes:
+            if volume_id in before:
                 changed.append(
                     {
                         'of': volume_id,
                         'new_size_bytes': volume.size_bytes,
+                        'new_pool': volume.pool,
                         'new_body': body,
                     }
                 )
@@ -495,9 +506,11 @@ class Transaction:
                     {
                         'volume_id': volume_id,
                         'size_bytes': volume.size_bytes,
+                        'pool': volume.pool,
                         'body': body,
                     }
                 )
+        self.totals.pools = pools.to_text()
         self._run(statements.ADD_VOLUMES, fresh)
         self._run(statements.CHANGE_VOLUME, changed)
         self._run(statements.DROP_VOLUME, gone)
@@ -523,20 +536,23 @@ class Transaction:
     def _flush_trash(self) -> None:
         if not self._trash:
             return
-        for size_bytes in dict(
-            self.select(statements.TRASH_SIZES, self._trash)
-        ).values():
-            self.totals.provisioned_bytes -= size_bytes
+        pools = pool_totals.PoolTotals(self.totals.pools)
+        for found in self.select(statements.TRASH_SIZES, self._trash):
+            self.totals.provisioned_bytes -= found.size_bytes
+            pools.add(found.pool, 0, -found.size_bytes)
         self._run(statements.DROP_TRASH, [{'of': one} for one in self._trash])
         fresh = [one for one in self._trash.values() if one is not None]
         for trashed in fresh:
             self.totals.provisioned_bytes += trashed.volume.size_bytes
+            pools.add(trashed.volume.pool, 0, trashed.volume.size_bytes)
+        self.totals.pools = pools.to_text()
         self._run(
             statements.ADD_TRASH,
             [
                 {
                     'volume_id': trashed.volume.volume_id,
                     'size_bytes': trashed.volume.size_bytes,
+                    'pool': trashed.volume.pool,
                     'until': trashed.until.timestamp(),
                     'body': rows.trashed_text(trashed),
                 }

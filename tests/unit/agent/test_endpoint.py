@@ -18,9 +18,11 @@ from virtdc_agent.contract.events import Volume
 from virtdc_agent.endpoint import AgentEndpoint
 from virtdc_agent import exceptions
 from virtdc_agent.exporters.memory import MemoryExporter
+from virtdc_agent.exports import Exporters
 from virtdc_agent.intake import Intake
 from virtdc_agent.journal.memory import MemoryJournal
 from virtdc_agent import model
+from virtdc_agent.pools import Pools
 from virtdc_agent.scheduling import Lane
 
 GIB = builders.GIB
@@ -35,9 +37,8 @@ class EndpointCase(unittest.TestCase):
             agent='a',
             journal=self.journal,
             intake=Intake(self.journal, max_waiting=5),
-            backend=self.backend,
-            exporter=MemoryExporter(),
-            plugin_names=('memory', 'memory'),
+            pools=Pools.of_one(self.backend, 'memory'),
+            exporters=Exporters({'memory': MemoryExporter()}),
             operations=frozenset(events.Operation),
         )
 

@@ -108,6 +108,88 @@ class TestRefusals(ServiceCase):
             with self.subTest(words):
                 self.assert_refused(words, backend_file=options)
 
+    def configure_pools(self, **sections):
+        """Return a configuration of two pools that works."""
+        wanted = {
+            'agent': {'pools': 'fast, slow'},
+            'pool_fast': {'path': self.folder / 'pool'},
+            'pool_slow': {'backend': 'memory'},
+            'exporter_share': {'pool_exports': 'fast:f:/a,slow:f:/b'},
+        }
+        for section, options in sections.items():
+            wanted[section] = {**wanted.get(section, {}), **options}
+        return self.configure(**wanted)
+
+    def test_pools_that_cannot_be(self) -> None:
+        missing = self.folder / 'missing'
+        for words, sections in (
+            ('twice', {'agent': {'pools': 'fast, fast'}}),
+            (r"pools has 'a/b'", {'agent': {'pools': 'fast, a/b'}}),
+            ('remove one of the two', {'agent': {'pool_name': 'x'}}),
+            (
+                r'\[pool_slow\] backend = x is unknown; there are: file',
+                {'pool_slow': {'backend': 'x'}},
+            ),
+            (r'\[pool_fast\] path is not set', {'pool_fast': {'path': ''}}),
+            (
+                r'\[pool_fast\] path = .*missing is not a folder',
+                {'pool_fast': {'path': missing}},
+            ),
+            (
+                r'\[pool_fast\].*reserved_percentage',
+                {'pool_fast': {'reserved_percentage': 101}},
+            ),
+            (
+                'pool_exports does not say .* pool slow',
+                {'exporter_share': {'pool_exports': 'fast:f:/a'}},
+            ),
+            (
+                'pool_exports names warm',
+                {
+                    'exporter_share': {
+                        'pool_exports': 'fast:f:/a,slow:f:/b,warm:f:/c'
+                    }
+                },
+            ),
+            (
+                "pool_exports has 'nonsense' for slow",
+                {
+                    'exporter_share': {
+                        'pool_exports': 'fast:f:/a,slow:nonsense'
+                    }
+                },
+            ),
+            ('twice', {'agent': {'exporters': 'share, share'}}),
+            (
+                r'\[agent\] exporters = x is unknown; there are: iscsi-tgt',
+                {'agent': {'exporters': 'share, x'}},
+            ),
+        ):
+            with (
+                self.subTest(words),
+                self.assertRaisesRegex(exceptions.ConfigInvalid, words),
+            ):
+                self.start(self.configure_pools(**sections))
+
+    def test_a_pool_that_is_not_configured_any_more_is_reported(self) -> None:
+        conf = self.configure_pools()
+        service.sync_journal(conf)
+        journal = service.open_journal(conf, SystemClock())
+        journal.join()
+        journal.append(builders.create('v'))
+        [claim] = journal.claim(Lane.QUICK, 1)
+        volume = builders.volume('v', pool='gone')
+        journal.settle(
+            claim,
+            model.Outcome(
+                state=State.SUCCESS, change=model.PutVolume(volume=volume)
+            ),
+        )
+        journal.close()
+        with self.assertLogs('virtdc_agent.service', 'ERROR') as logs:
+            self.start(conf)
+        self.assertIn('1 volumes are in pool gone', ''.join(logs.output))
+
     def test_an_export_that_nobody_can_mount(self) -> None:
         self.assert_refused('export', exporter_share={'export': 'nonsense'})
         self.assert_refused('export', exporter_share={'export': ''})
@@ -189,7 +271,7 @@ class TestLife(ServiceCase):
     def test_starts_recovers_and_stops(self) -> None:
         conf = self.configure()
         service.sync_journal(conf)
-        self.assertEqual('0004', service.journal_version(conf))
+        self.assertEqual('0005', service.journal_version(conf))
         journal = service.open_journal(conf, SystemClock())
         interrupted = builders.create('v')
         journal.join()

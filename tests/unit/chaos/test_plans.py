@@ -69,10 +69,10 @@ class TestLives(unittest.TestCase):
     def test_all_that_is_asked_for(self) -> None:
         steps = [one for life in self.lives(6) for one in life]
         # Images want an image store; what people say of volumes, the trash,
-        # and groups, which are of several lives, have tests of their own.
+        # pools, and groups, which are of several lives, have their own tests.
         others = {
             *(Operation.IMPORT, Operation.EDIT, Operation.RESTORE),
-            *(Operation.PURGE, Operation.SNAPSHOT_GROUP),
+            *(Operation.PURGE, Operation.SNAPSHOT_GROUP, Operation.MIGRATE),
         }
         self.assertEqual(
             set(Operation) - others, {one.event.operation for one in steps}

@@ -299,6 +299,16 @@ V1_1: dict[str, Message] = {
     ),
 }
 
+
+def in_pool(message: Message) -> events.Event:
+    """Return the event of a message, asking for a pool."""
+    if not isinstance(message, events.Event):
+        raise TypeError(message)
+    return event(
+        dataclasses.replace(message.parameters, pool='fast'), message.origin
+    )
+
+
 TRASHED = events.Volume(
     volume_id=VOLUME_ID,
     size_bytes=10 * GIB,
@@ -414,10 +424,60 @@ V1_2: dict[str, Message] = {
         )
         for change in alarms.AlarmChange
     },
+    'event-create-in-pool': in_pool(V1_1['event-create']),
+    'event-clone-in-pool': in_pool(V1_1['event-clone']),
+    'event-import-in-pool': in_pool(V1_1['event-import']),
+    'event-connect-by': event(
+        events.ConnectParameters(host='compute-1', exporter='iscsi-tgt')
+    ),
+    'event-migrate': event(
+        events.MigrateParameters(pool='slow', provisioning=Provisioning.THICK)
+    ),
+    'event-migrate-plain': event(
+        events.MigrateParameters(pool='slow'), Origin.PLATFORM
+    ),
+    'volume-in-pool': dataclasses.replace(
+        V1_1['volume'], pool='fast', exporter='iscsi-tgt'
+    ),
     'capacity': dataclasses.replace(
         V1_1['capacity'],
         operations=frozenset(Operation),
         can_grow_in_use=False,
+        data_centre='4f5e6d7c8b9a0f1e2d3c4b5a69788796',
+        pools=(
+            events.PoolCapacity(
+                name='fast',
+                backend='file',
+                total_bytes=1000 * GIB,
+                free_bytes=690 * GIB,
+                provisioned_bytes=2000 * GIB,
+                max_over_subscription_ratio=20.0,
+                reserved_percentage=5,
+                operations=frozenset(
+                    {Operation.CREATE, Operation.DELETE, Operation.MIGRATE}
+                ),
+                formats=frozenset(Format),
+                provisionings=frozenset(Provisioning),
+                volumes=200,
+            ),
+            events.PoolCapacity(
+                name='slow',
+                backend='memory',
+                total_bytes=24 * GIB,
+                free_bytes=10 * GIB,
+                provisioned_bytes=48 * GIB,
+                max_over_subscription_ratio=1.0,
+                reserved_percentage=0,
+                operations=frozenset({Operation.CREATE, Operation.DELETE}),
+                formats=frozenset({Format.RAW}),
+                provisionings=frozenset({Provisioning.THIN}),
+                volumes=5,
+            ),
+        ),
+        exporters=(
+            events.ExporterOffer(name='share', storage_protocol='nfs'),
+            events.ExporterOffer(name='iscsi-tgt', storage_protocol='iSCSI'),
+        ),
     ),
 }
 

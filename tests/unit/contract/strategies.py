@@ -70,6 +70,7 @@ _parameters = {
         metadata=metadata,
         format=st.none() | st.sampled_from(Format),
         provisioning=st.none() | st.sampled_from(Provisioning),
+        pool=st.none() | identifiers,
     ),
     Operation.DELETE: st.builds(
         events.DeleteParameters, force=st.booleans(), is_lost=st.booleans()
@@ -90,6 +91,7 @@ _parameters = {
         events.ConnectParameters,
         host=names.filter(bool),
         connector=objects,
+        exporter=st.none() | identifiers,
     ),
     Operation.DISCONNECT: st.builds(
         events.DisconnectParameters,
@@ -112,6 +114,7 @@ _parameters = {
         events.CloneParameters,
         source_id=identifiers,
         snapshot_id=st.none() | identifiers,
+        pool=st.none() | identifiers,
         size_bytes=sizes,
         name=names,
         description=texts(500),
@@ -130,6 +133,12 @@ _parameters = {
         description=texts(500),
         metadata=metadata,
         format=st.none() | st.sampled_from(Format),
+        provisioning=st.none() | st.sampled_from(Provisioning),
+        pool=st.none() | identifiers,
+    ),
+    Operation.MIGRATE: st.builds(
+        events.MigrateParameters,
+        pool=identifiers,
         provisioning=st.none() | st.sampled_from(Provisioning),
     ),
     Operation.SNAPSHOT_GROUP: st.builds(
@@ -202,6 +211,26 @@ volumes = st.builds(
     changed_by=st.sampled_from(Origin),
     changed_at_sequence=counts,
     attached_to=st.lists(texts(), max_size=8).map(tuple),
+    pool=st.just('') | identifiers,
+    exporter=st.just('') | identifiers,
+)
+
+_pools = st.builds(
+    events.PoolCapacity,
+    name=st.just('') | identifiers,
+    backend=names,
+    total_bytes=counts,
+    free_bytes=counts,
+    provisioned_bytes=counts,
+    max_over_subscription_ratio=st.floats(1.0, 1e6),
+    reserved_percentage=st.integers(0, 100),
+    operations=st.frozensets(st.sampled_from(Operation)),
+    formats=st.frozensets(st.sampled_from(Format)),
+    provisionings=st.frozensets(st.sampled_from(Provisioning)),
+    volumes=counts,
+)
+_exporters = st.builds(
+    events.ExporterOffer, name=identifiers, storage_protocol=names
 )
 
 messages = st.one_of(
@@ -281,5 +310,8 @@ messages = st.one_of(
         running=counts,
         image_urls=st.lists(texts(), max_size=8).map(tuple),
         can_grow_in_use=st.booleans(),
+        data_centre=texts(64),
+        pools=st.lists(_pools, max_size=3).map(tuple),
+        exporters=st.lists(_exporters, max_size=3).map(tuple),
     ),
 )

@@ -211,7 +211,7 @@ FINGERPRINTS['1.1'] = with_operations(
     },
 )
 
-MORE_1_2 = f'{MORE}|edit|restore|purge|snapshot_group'
+MORE_1_2 = f'{MORE}|edit|restore|purge|snapshot_group|migrate'
 SEVERITIES = 'critical|major|minor|warning'
 CHANGES = 'raised|changed|acknowledged|cleared'
 
@@ -221,6 +221,8 @@ VOLUME_1_2 = {
     'origin': ORIGINS,
     'changed_by': ORIGINS,
     'changed_at_sequence': 'integer',
+    'pool': 'text',
+    'exporter': 'text',
 }
 FINGERPRINTS['1.2'] = with_operations(
     MORE_1_2,
@@ -243,11 +245,41 @@ FINGERPRINTS['1.2'] = with_operations(
             **FINGERPRINTS['1.1']['virtdc.transition'],
             'volume_ids': 'list of text',
         },
-        'virtdc.volume': VOLUME_1_2,
+        'virtdc.event migrate': with_parameters(
+            pool='text, required', provisioning=f'{PROVISIONINGS} or null'
+        ),
+        **{
+            f'virtdc.event {operation}': {
+                **FINGERPRINTS['1.1'][f'virtdc.event {operation}'],
+                'parameters.pool': 'text or null',
+            }
+            for operation in ('create', 'clone', 'import')
+        },
+        'virtdc.event connect': {
+            **FINGERPRINTS['1.1']['virtdc.event connect'],
+            'parameters.exporter': 'text or null',
+        },
         'virtdc.capacity': {
             **FINGERPRINTS['1.1']['virtdc.capacity'],
             'can_grow_in_use': 'boolean',
+            'data_centre': 'text',
+            'pools': 'list of object',
+            'pools.0.name': 'text, required',
+            'pools.0.backend': 'text, required',
+            'pools.0.total_bytes': 'integer, required',
+            'pools.0.free_bytes': 'integer, required',
+            'pools.0.provisioned_bytes': 'integer, required',
+            'pools.0.max_over_subscription_ratio': 'number, required',
+            'pools.0.reserved_percentage': 'integer, required',
+            'pools.0.operations': f'set of {MORE_1_2}, required',
+            'pools.0.formats': f'set of {FORMATS}, required',
+            'pools.0.provisionings': f'set of {PROVISIONINGS}, required',
+            'pools.0.volumes': 'integer, required',
+            'exporters': 'list of object',
+            'exporters.0.name': 'text, required',
+            'exporters.0.storage_protocol': 'text, required',
         },
+        'virtdc.volume': VOLUME_1_2,
         'virtdc.trashed_volume': {
             'volume': 'object, required',
             **{f'volume.{name}': kind for name, kind in VOLUME_1_2.items()},
@@ -305,6 +337,8 @@ def kind_of(hint: object) -> str:
         return kind_of(parts[0]) + ' or null'
     if typing.get_origin(hint) is frozenset:
         return 'set of ' + kind_of(parts[0])
+    if parts and dataclasses.is_dataclass(parts[0]) and parts[1:] == (...,):
+        return 'list of object'
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return '|'.join(member.value for member in hint)
     if dataclasses.is_dataclass(hint):
@@ -320,7 +354,7 @@ def is_required(
     without = copy.deepcopy(envelope)
     inner: typing.Any = without['data']
     for name in path[:-1]:
-        inner = inner[name]
+        inner = inner[int(name) if name.isdigit() else name]
     del inner[path[-1]]
     try:
         codec.decode(without, expected)
@@ -339,6 +373,9 @@ def fields_of(value: object, path: list[str]) -> dict[str, str]:
         inner = getattr(value, field.name)
         if dataclasses.is_dataclass(inner):
             found.update(fields_of(inner, here))
+        elif found['.'.join(here)] == 'list of object' and inner:
+            # All are alike.
+            found.update(fields_of(inner[0], [*here, '0']))
     return found
 
 
@@ -379,6 +416,13 @@ class TestFingerprint(unittest.TestCase):
                     attribute = getattr(inner, name)
                     if dataclasses.is_dataclass(attribute):
                         todo.append((f'{prefix}{name}.', item, attribute))
+                    elif (
+                        attribute
+                        and isinstance(attribute, tuple)
+                        and dataclasses.is_dataclass(attribute[0])
+                    ):
+                        inside = f'{prefix}{name}.0.'
+                        todo.append((inside, item[0], attribute[0]))
             self.assertEqual(set(fields_of(value, [])), written)
 
     def test_a_minor_version_only_adds_optional_fields(self) -> None:
@@ -429,12 +473,14 @@ def breaks(older: Table, newer: Table) -> list[str]:
 
     More operations are borne: nobody asks the other side for one that it has
     not declared, and what is told of one that is not known is passed over.
+    What is inside a field that is new may be required there.
     """
     return sorted(
         f'{schema} {name}'
         for schema, fields in older.items()
-        for name, kind in (fields | newer.get(schema, {})).items()
-        if not _is_borne(
+        for name in fields | newer.get(schema, {})
+        if (name in fields or '.0.' not in name)
+        and not _is_borne(
             name, fields.get(name), newer.get(schema, {}).get(name)
         )
     )

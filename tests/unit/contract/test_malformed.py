@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import typing
 import unittest
 
@@ -51,6 +52,7 @@ TIME: list[object] = [
 ]
 TEXTS: list[object] = [MISSING, None, True, 1, 'text', {}, ['a'] * 257]
 OBJECT: list[object] = [MISSING, *NOT_OBJECTS]
+OBJECTS: list[object] = [True, 1, 'text', {}, [{}] * 257]
 
 
 def optional(bad: list[object]) -> list[object]:
@@ -93,6 +95,12 @@ CASES: dict[str, dict[str, list[object]]] = {
         'parameters.metadata.tier': [*NOT_TEXT, *CONTROLS, 'a' * 4097],
         'parameters.format': optional(CHOICE),
         'parameters.provisioning': optional(CHOICE),
+        'parameters.pool': optional(IDENTIFIER),
+    },
+    'event-migrate': {
+        **OF_EVERY_EVENT,
+        'parameters.pool': IDENTIFIER,
+        'parameters.provisioning': optional(CHOICE),
     },
     'event-delete': {
         **OF_EVERY_EVENT,
@@ -120,6 +128,7 @@ CASES: dict[str, dict[str, list[object]]] = {
         **OF_EVERY_EVENT,
         'parameters.host': [*NAME, ''],
         'parameters.connector': [*optional(OBJECT), {'a': NAN}],
+        'parameters.exporter': optional(IDENTIFIER),
     },
     'event-disconnect': {
         **OF_EVERY_EVENT,
@@ -191,6 +200,8 @@ CASES: dict[str, dict[str, list[object]]] = {
         'user_id': optional(NAME),
         'attached_to': TEXTS,
         'attached_to.1': [*NOT_TEXT, *CONTROLS, 'a' * 4097],
+        'pool': [*optional(NAME), 'a' * 65],
+        'exporter': [*optional(NAME), 'a' * 65],
         'origin': optional(CHOICE),
         'changed_by': optional(CHOICE),
         'changed_at_sequence': optional(COUNT),
@@ -247,6 +258,16 @@ CASES: dict[str, dict[str, list[object]]] = {
         'running': COUNT,
         'image_urls': optional(TEXTS),
         'can_grow_in_use': optional(NOT_BOOLEANS),
+        'data_centre': [*optional(NAME), 'a' * 65],
+        'pools': OBJECTS,
+        'pools.1': NOT_OBJECTS,
+        'pools.1.name': [*NAME, 'a' * 65],
+        'pools.1.free_bytes': COUNT,
+        'pools.1.operations': TEXTS,
+        'exporters': OBJECTS,
+        'exporters.1': NOT_OBJECTS,
+        'exporters.1.name': IDENTIFIER,
+        'exporters.1.storage_protocol': NAME,
     },
 }
 
@@ -272,8 +293,7 @@ def spoil(envelope: typing.Any, path: str, value: object) -> None:
 
 def field_name(path: str) -> str:
     """Return how errors write the path."""
-    *outer, last = path.split('.')
-    return f'{".".join(outer)}[{last}]' if last.isdigit() else path
+    return re.sub(r'\.(\d+)(?=\.|$)', r'[\1]', path)
 
 
 class TestFields(unittest.TestCase):

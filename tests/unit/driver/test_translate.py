@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cinder_virtdc import exceptions
 from cinder_virtdc.fake_agent import FakeAgent
+from cinder_virtdc import stats as stats_module
 from cinder_virtdc import translate
 from tests.unit.driver import builders
 from virtdc_agent.contract import codec
@@ -354,7 +355,7 @@ class StatsTest(unittest.TestCase):
     capacity = FakeAgent().capacity
 
     def test_up(self) -> None:
-        stats = translate.stats(
+        stats = stats_module.stats(
             dataclasses.replace(
                 self.capacity, provisioned_bytes=GIB * 3 // 2, volumes=2
             )
@@ -377,7 +378,7 @@ class StatsTest(unittest.TestCase):
             self.assertEqual(value, stats[name], name)
 
     def test_what_the_storage_cannot_is_not_promised(self) -> None:
-        stats = translate.stats(
+        stats = stats_module.stats(
             dataclasses.replace(
                 self.capacity,
                 provisionings=frozenset({Provisioning.THICK}),
@@ -392,14 +393,14 @@ class StatsTest(unittest.TestCase):
 
     def test_what_hosts_would_not_see_is_not_promised(self) -> None:
         # Or Cinder tries, and a volume in use is left in an error.
-        stats = translate.stats(
+        stats = stats_module.stats(
             dataclasses.replace(self.capacity, can_grow_in_use=False)
         )
         self.assertFalse(stats['online_extend_support'])
 
     def test_down(self) -> None:
         for known in (None, self.capacity):
-            stats = translate.stats_when_down(known)
+            stats = stats_module.stats_when_down(known)
             self.assertEqual('down', stats['backend_state'])
             self.assertEqual(0, stats['total_capacity_gb'])
             self.assertEqual(0, stats['free_capacity_gb'])

@@ -29,7 +29,7 @@ def mount_sharing(
     :param test: or its class; its end unmounts it.
     """
     if shutil.which('mkfs.xfs') is None:
-        _lack('mkfs.xfs is not installed')
+        lack('mkfs.xfs is not installed')
     disk = path.with_name(f'{path.name}-disk')
     disk.mkdir()
     _mount(test, disk, '-t', 'tmpfs', 'tmpfs')
@@ -65,14 +65,14 @@ def _mount(
             raise PermissionError('only root may mount')
         _run('mount', *arguments, str(path))
     except (OSError, subprocess.CalledProcessError) as exc:
-        _lack(f'cannot mount: {exc}')
+        lack(f'cannot mount: {exc}')
     if isinstance(test, type):
         test.addClassCleanup(_if_mounted(path))
     else:
         test.addCleanup(_if_mounted(path))
 
 
-def _lack(what: str) -> NoReturn:
+def lack(what: str) -> NoReturn:
     """Fail where all must be there, and skip elsewhere."""
     if os.environ.get('VIRTDC_REQUIRE_SERVICES') == '1':
         raise AssertionError(what)

@@ -99,7 +99,7 @@ class ScriptedBackend(interfaces.Backend):
             return sorted(self._held)
 
     @classmethod
-    def from_config(cls, conf, *, clock) -> Self:
+    def from_config(cls, conf, *, clock, section='') -> Self:
         """See the interface."""
         return cls()
 

@@ -18,11 +18,13 @@ from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
 from virtdc_agent.executor.handlers import Handlers
 from virtdc_agent.executor.operation import UndoContext
-from virtdc_agent.executor.room import Room
+from virtdc_agent.executor.room import Rooms
 from virtdc_agent.exporters.memory import MemoryExporter
+from virtdc_agent.exports import Exporters
 from virtdc_agent.images import ImageFolders
 from virtdc_agent.journal.memory import MemoryJournal
 from virtdc_agent import model
+from virtdc_agent.pools import Pools
 from virtdc_agent.scheduling import Lane
 
 GIB = builders.GIB
@@ -34,14 +36,15 @@ class CopyingCase(unittest.TestCase):
         self.folder = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.folder)
         self.backend = MemoryBackend()
+        self.pools = Pools.of_one(self.backend)
         self.journal = MemoryJournal(clock=FakeClock())
         self.addCleanup(self.journal.close)
         self.journal.join()
         self.handlers = Handlers(
-            backend=self.backend,
-            exporter=MemoryExporter(),
+            pools=self.pools,
+            exporters=Exporters({'memory': MemoryExporter()}),
             images=ImageFolders([str(self.folder)]),
-            room=Room(self.backend.space, self.journal.count),
+            rooms=Rooms(self.pools, self.journal.count),
             clock=FakeClock(),
         )
 
@@ -332,10 +335,10 @@ class TestImport(CopyingCase):
     def test_without_folders_there_is_no_import(self) -> None:
         self.assertIn(Operation.IMPORT, self.handlers.operations)
         without = Handlers(
-            backend=self.backend,
-            exporter=MemoryExporter(),
+            pools=self.pools,
+            exporters=Exporters({'memory': MemoryExporter()}),
             images=ImageFolders([]),
-            room=Room(self.backend.space, self.journal.count),
+            rooms=Rooms(self.pools, self.journal.count),
             clock=FakeClock(),
         )
         self.assertNotIn(Operation.IMPORT, without.operations)

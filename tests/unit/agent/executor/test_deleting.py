@@ -17,13 +17,15 @@ from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
 from virtdc_agent.executor.handlers import Handlers
 from virtdc_agent.executor.operation import UndoContext
-from virtdc_agent.executor.room import Room
+from virtdc_agent.executor.room import Rooms
 from virtdc_agent.exporters.memory import MemoryExporter
+from virtdc_agent.exports import Exporters
 from virtdc_agent.images import ImageFolders
 from virtdc_agent.intake import Intake
 from virtdc_agent.journal.keeping import SqlKeeping
 from virtdc_agent.journal.memory import MemoryJournal
 from virtdc_agent import model
+from virtdc_agent.pools import Pools
 from virtdc_agent.scheduling import Lane
 from virtdc_agent.trash import Emptier
 
@@ -46,11 +48,12 @@ class DeletingCase(unittest.TestCase):
         self.handlers = self.make_handlers()
 
     def make_handlers(self) -> Handlers:
+        pools = Pools.of_one(self.backend)
         return Handlers(
-            backend=self.backend,
-            exporter=MemoryExporter(),
+            pools=pools,
+            exporters=Exporters({'memory': MemoryExporter()}),
             images=ImageFolders([]),
-            room=Room(self.backend.space, self.journal.count),
+            rooms=Rooms(pools, self.journal.count),
             clock=self.clock,
             trash_s=self.trash_s,
         )

@@ -16,13 +16,15 @@ from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
 from virtdc_agent.executor.executor import Executor
 from virtdc_agent.executor.handlers import Handlers
-from virtdc_agent.executor.room import Room
+from virtdc_agent.executor.room import Rooms
 from virtdc_agent.executor.timing import Retries
 from virtdc_agent.executor.timing import Timing
 from virtdc_agent.exporters.memory import MemoryExporter
+from virtdc_agent.exports import Exporters
 from virtdc_agent.images import ImageFolders
 from virtdc_agent import interfaces
 from virtdc_agent.journal.memory import MemoryJournal
+from virtdc_agent.pools import Pools
 from virtdc_agent.policies.fixed import FixedPolicy
 from virtdc_agent.policies.shrink import ShrinkPolicy
 from virtdc_agent.scheduling import Lane
@@ -56,13 +58,14 @@ class ExecutorCase(unittest.TestCase):
             self.changed.notify_all()
 
     def start(self) -> Executor:
+        pools = Pools.of_one(self.backend)
         self.executor = executor = Executor(
             journal=self.journal,
             handlers=Handlers(
                 images=ImageFolders([]),
-                backend=self.backend,
-                exporter=self.exporter,
-                room=Room(self.backend.space, self.journal.count),
+                pools=pools,
+                exporters=Exporters({'memory': self.exporter}),
+                rooms=Rooms(pools, self.journal.count),
                 clock=self.clock,
             ),
             policies={Lane.QUICK: self.policy, Lane.COPY: self.copy_policy},
