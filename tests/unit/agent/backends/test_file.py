@@ -142,9 +142,10 @@ class TestStart(FileCase):
             self.assertEqual(
                 {
                     '.': [
-                        *('.fences', '.labels', '.temporary', '.trash'),
-                        '.virtdc',
+                        *('.discarded', '.fences', '.labels', '.temporary'),
+                        *('.trash', '.virtdc'),
                     ],
+                    '.discarded': [],
                     '.fences': [],
                     '.labels': [],
                     '.temporary': [],
@@ -189,9 +190,10 @@ class TestFiles(FileCase):
         self.assertEqual(
             {
                 '.': [
-                    *('.fences', '.labels', '.temporary', '.trash'),
-                    *('.virtdc', 'volume-one'),
+                    *('.discarded', '.fences', '.labels', '.temporary'),
+                    *('.trash', '.virtdc', 'volume-one'),
                 ],
+                '.discarded': [],
                 '.fences': ['one'],
                 '.labels': ['one'],
                 '.temporary': [],
