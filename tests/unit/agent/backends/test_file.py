@@ -206,7 +206,10 @@ class TestFiles(FileCase):
         self.assertEqual((MIB, 0), (status.st_size, status.st_blocks))
         backend.delete('one', FakeContext('delete'))
         self.assertEqual(
-            ['.fences', '.labels', '.temporary', '.trash', '.virtdc'],
+            [
+                *('.discarded', '.fences', '.labels', '.temporary', '.trash'),
+                '.virtdc',
+            ],
             self.entries()['.'],
         )
         self.assertEqual([], self.entries()['.labels'])
