@@ -22,6 +22,8 @@ from virtdc_agent.contract.errors import ContractError
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract.events import Capacity
 from virtdc_agent.contract.events import Event
+from virtdc_agent.contract.events import Manageable
+from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
@@ -235,7 +237,12 @@ class AgentClient:
             ),
         )
 
-    def _pages(self, method: str, kind: type[T]) -> Iterator[T]:
+    def _pages(
+        self,
+        method: str,
+        kind: type[T],
+        more: Mapping[str, object] | None = None,
+    ) -> Iterator[T]:
         """Yield all items of a call that answers page by page."""
 
         def page(answer: Answer) -> tuple[Sequence[T], str | None]:
@@ -250,11 +257,44 @@ class AgentClient:
         marker: str | None = None
         while True:
             items, marker = self._get(
-                method, {'marker': marker, 'limit': rpc.MAX_PAGE}, page
+                method,
+                {'marker': marker, 'limit': rpc.MAX_PAGE, **(more or {})},
+                page,
             )
             yield from items
             if marker is None:
                 return
+
+    def get_snapshots(self) -> Iterator[Snapshot]:
+        """Yield all snapshots of the data centre, page by page.
+
+        Only of an agent that speaks version 1.2 of the contract.
+        """
+        return self._pages('get_snapshots', Snapshot)
+
+    def list_manageable(self, pool: str | None) -> Iterator[Manageable]:
+        """Yield what is or may become a volume in a pool, page by page."""
+        return self._pages('get_manageable', Manageable, _of_pool(pool))
+
+    def list_manageable_snapshots(
+        self, pool: str | None
+    ) -> Iterator[Manageable]:
+        """Yield what is or may become a snapshot in a pool, page by page."""
+        return self._pages(
+            'get_manageable_snapshots', Manageable, _of_pool(pool)
+        )
+
+    def find_manageable(
+        self, reference: str, pool: str | None
+    ) -> Manageable | None:
+        """Return what a reference names in a pool, or ``None``."""
+        return self._find('get_manageable', reference, pool)
+
+    def find_manageable_snapshot(
+        self, reference: str, pool: str | None
+    ) -> Manageable | None:
+        """Return what a reference names in a pool, or ``None``."""
+        return self._find('get_manageable_snapshots', reference, pool)
 
     def get_connection(self, volume_id: str, host: str) -> dict[str, object]:
         """Return what a connected host must know to use a volume.
@@ -266,6 +306,16 @@ class AgentClient:
             {'volume_id': volume_id, 'host': host},
             lambda answer: Reader(answer, 'answer').json('connection'),
         )
+
+    def _find(
+        self, method: str, reference: str, pool: str | None
+    ) -> Manageable | None:
+        found = self._get(
+            method,
+            {'reference': reference, **_of_pool(pool)},
+            _items_of(Manageable),
+        )
+        return found[0] if found else None
 
     def _insist(self, ask: Callable[[float], T]) -> T:
         """Ask until it is answered, each time for a while, then give up."""
@@ -316,6 +366,10 @@ def _understood(method: str) -> Iterator[None]:
             f'The agent answered {method} with something that is not '
             f'understood here: {exc}. Upgrade the older side.'
         ) from exc
+
+
+def _of_pool(pool: str | None) -> dict[str, object]:
+    return {} if pool is None else {'pool': pool}
 
 
 def _item_of(kind: type[T]) -> Callable[[Answer], T]:

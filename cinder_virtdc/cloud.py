@@ -10,6 +10,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
+import datetime
 from typing import Any, Protocol
 import urllib.parse
 
@@ -42,6 +43,7 @@ class CloudVolume:
     :param is_copy: made from a volume or a snapshot.
     :param is_plain: made from no image, not encrypted, and not being
         migrated.
+    :param changed_at: when Cinder last changed it, its status included.
     """
 
     volume_id: str
@@ -59,6 +61,7 @@ class CloudVolume:
     user_id: str = ''
     host: str = ''
     server_ids: tuple[str, ...] = ()
+    changed_at: datetime.datetime | None = None
 
     @property
     def backend(self) -> str:
@@ -278,6 +281,20 @@ class SdkCloud:
             version=version,
         )
 
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        microversion: str | None = None,
+    ) -> Any:
+        """Ask Cinder's API; return what it answers.
+
+        :raises CloudError: as the protocol says.
+        """
+        return self._ask(method, path, body, version=microversion)
+
     def _ask(
         self,
         method: str,
@@ -333,6 +350,13 @@ def _error(status: int, request: str, text: str) -> exceptions.CloudError:
             return exceptions.CloudUnavailable(message)
 
 
+def _time(text: str | None) -> datetime.datetime | None:
+    """Read a time of Cinder's, which does not say its zone: it is UTC."""
+    if text is None:
+        return None
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC)
+
+
 def _volume(volume: Mapping[str, Any]) -> CloudVolume:
     migration = volume.get('migration_status')
     attachments = volume.get('attachments') or ()
@@ -343,6 +367,7 @@ def _volume(volume: Mapping[str, Any]) -> CloudVolume:
         ),
         status=volume['status'],
         size_gib=volume['size'],
+        changed_at=_time(volume.get('updated_at')),
         properties=volume.get('metadata') or {},
         is_attached=bool(attachments),
         is_copy=bool(volume.get('source_volid') or volume.get('snapshot_id')),

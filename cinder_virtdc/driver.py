@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -71,7 +72,8 @@ class VirtDCDriver(driver.VolumeDriver):
                 images, revert, retype in place, several attachments
         1.2.0 - groups, and their snapshots at one instant; several pools and
                 exporters, migration between pools, retype to a type of
-                another pool, provider information
+                another pool, provider information; manage and unmanage
+                volumes and snapshots
 
     """
 
@@ -506,6 +508,105 @@ class VirtDCDriver(driver.VolumeDriver):
             'provider_location': new_volume.provider_location,
         }
 
+    def manage_existing_get_size(
+        self, volume: Any, existing_ref: Mapping[str, str]
+    ) -> int:
+        """Return the size that a volume will have, in whole GiB."""
+        with _manage_errors(existing_ref):
+            found = self._manageable(volume, existing_ref)
+            return translate.whole_gib(found.size_bytes)
+
+    def manage_existing(
+        self, volume: Any, existing_ref: Mapping[str, str]
+    ) -> None:
+        """Have a volume made of what is in the pool; its bytes stay."""
+        with _manage_errors(existing_ref):
+            found = self._manageable(volume, existing_ref)
+            self._run(
+                volume,
+                translate.manage_parameters(
+                    volume, found, pool=self._pool_of(volume.host)
+                ),
+            )
+
+    def unmanage(self, volume: Any) -> None:
+        """Have a volume given up; its bytes stay, to be managed again."""
+        with _cinder_errors(rejected=exception.VolumeIsBusy):
+            self._run(volume, events.UnmanageParameters())
+
+    def get_manageable_volumes(
+        self,
+        cinder_volumes: Iterable[Any],
+        marker: Any,
+        limit: int,
+        offset: int | None,
+        sort_keys: list[str],
+        sort_dirs: list[str],
+    ) -> list[dict[str, Any]]:
+        """List what is in the pool; none if it cannot be managed there."""
+        known = {volume.name_id: volume.id for volume in cinder_volumes}
+        with _cinder_errors():
+            if not self._is_offered(Operation.MANAGE):
+                return []
+            found = [
+                translate.manageable_volume(one, known)
+                for pool in self._pools_with(Operation.MANAGE)
+                for one in self._open_session.client.list_manageable(pool)
+            ]
+        return _page(found, marker, limit, offset, sort_keys, sort_dirs)
+
+    def manage_existing_snapshot_get_size(
+        self, snapshot: Any, existing_ref: Mapping[str, str]
+    ) -> int:
+        """Return the size that a snapshot will have, in whole GiB."""
+        with _manage_errors(existing_ref):
+            found = self._manageable_snapshot(snapshot, existing_ref)
+            return translate.whole_gib(found.size_bytes)
+
+    def manage_existing_snapshot(
+        self, snapshot: Any, existing_ref: Mapping[str, str]
+    ) -> None:
+        """Have a snapshot again that was given up."""
+        with _manage_errors(existing_ref):
+            found = self._manageable_snapshot(snapshot, existing_ref)
+            self._run(
+                snapshot.volume,
+                translate.manage_snapshot_parameters(snapshot, found),
+                owner=snapshot,
+            )
+
+    def unmanage_snapshot(self, snapshot: Any) -> None:
+        """Have a snapshot given up; its bytes stay, to be managed again."""
+        with _cinder_errors(rejected=exception.SnapshotIsBusy):
+            self._run(
+                snapshot.volume,
+                events.UnmanageSnapshotParameters(snapshot_id=snapshot.id),
+                owner=snapshot,
+            )
+
+    def get_manageable_snapshots(
+        self,
+        cinder_snapshots: Iterable[Any],
+        marker: Any,
+        limit: int,
+        offset: int | None,
+        sort_keys: list[str],
+        sort_dirs: list[str],
+    ) -> list[dict[str, Any]]:
+        """List what is or was a snapshot in the pool."""
+        known = {snapshot.id for snapshot in cinder_snapshots}
+        with _cinder_errors():
+            if not self._is_offered(Operation.MANAGE_SNAPSHOT):
+                return []
+            found = [
+                translate.manageable_snapshot(one, known)
+                for pool in self._pools_with(Operation.MANAGE_SNAPSHOT)
+                for one in (
+                    self._open_session.client.list_manageable_snapshots(pool)
+                )
+            ]
+        return _page(found, marker, limit, offset, sort_keys, sort_dirs)
+
     def ensure_export(self, context: Any, volume: Any) -> None:
         """Do nothing: the agent remembers its attachments."""
 
@@ -750,16 +851,56 @@ class VirtDCDriver(driver.VolumeDriver):
         self._check_offered(event.operation)
         self._open_session.runner.run(event)
 
+    def _pools_with(self, operation: Operation) -> list[str | None]:
+        """Return the pools whose storage can do something."""
+        return [
+            pool.name or None
+            for pool in self._known_capacity.pools
+            if operation in pool.operations
+        ] or [None]
+
+    def _manageable(
+        self, volume: Any, existing_ref: Mapping[str, str]
+    ) -> events.Manageable:
+        self._check_offered(Operation.MANAGE)
+        reference = translate.reference_of(existing_ref)
+        return translate.check_manageable(
+            self._open_session.client.find_manageable(
+                reference, self._pool_of(volume.host)
+            ),
+            reference,
+            volume_type=volume.volume_type,
+        )
+
+    def _manageable_snapshot(
+        self, snapshot: Any, existing_ref: Mapping[str, str]
+    ) -> events.Manageable:
+        self._check_offered(Operation.MANAGE_SNAPSHOT)
+        reference = translate.reference_of(existing_ref)
+        client = self._open_session.client
+        return translate.check_manageable(
+            client.find_manageable_snapshot(
+                reference, self._pool_of(snapshot.volume.host)
+            ),
+            reference,
+            as_snapshot=True,
+        )
+
     def _check_offered(self, operation: Operation) -> None:
-        """Refuse what the data centre has not declared.
+        """Refuse what the data centre has not declared."""
+        if not self._is_offered(operation):
+            translate.check_offered(operation, self._known_capacity)
+
+    def _is_offered(self, operation: Operation) -> bool:
+        """Say whether the data centre has declared that it can do something.
 
         An older agent would call it malformed. Before the answer is no, the
         agent is asked once more: it may have been upgraded since.
         """
         if operation in NEEDED or operation in self._known_capacity.operations:
-            return
+            return True
         self._capacity = self._open_session.client.get_capacity()
-        translate.check_offered(operation, self._capacity)
+        return operation in self._capacity.operations
 
     def _current_stats(self) -> dict[str, Any]:
         try:
@@ -827,6 +968,38 @@ def _unacceptable(image: Mapping[str, Any]) -> Callable[..., Exception]:
         return unacceptable
 
     return error
+
+
+def _page(entries: list[dict[str, Any]], *how: Any) -> list[dict[str, Any]]:
+    page: list[dict[str, Any]] = volume_utils.paginate_entries_list(
+        entries, *how
+    )
+    return page
+
+
+@contextlib.contextmanager
+def _manage_errors(existing_ref: Any) -> Iterator[None]:
+    """Raise in Cinder's words why something is not managed."""
+
+    def invalid(message: str) -> Exception:
+        error: Exception = exception.ManageExistingInvalidReference(
+            existing_ref=existing_ref, reason=message
+        )
+        return error
+
+    with _cinder_errors(rejected=invalid):
+        try:
+            yield
+        except exceptions.AlreadyManaged as exc:
+            raise exception.ManageExistingAlreadyManaged(
+                volume_ref=str(exc)
+            ) from exc
+        except exceptions.OtherThanAsked as exc:
+            raise exception.ManageExistingVolumeTypeMismatch(
+                reason=str(exc)
+            ) from exc
+        except exceptions.NotManageable as exc:
+            raise invalid(str(exc)) from exc
 
 
 @contextlib.contextmanager

@@ -8,6 +8,9 @@
     ├── ContractMismatch     never retry: upgrade the older side
     ├── NotTrusted           never retry: an answer that the agent did not sign
     ├── InvalidRequest       never retry: it cannot be put into an event
+    ├── NotManageable        never retry: it is not there, or not to be taken
+    │   ├── AlreadyManaged     it is a volume already
+    │   └── OtherThanAsked     it is not as the volume's type wants it
     ├── OperationUnsupported never retry: the data centre does not offer it
     ├── OperationFailed      the event ended as failed, with a reason
     ├── OperationTimeout     the event has not ended in time
@@ -62,6 +65,18 @@ class NotTrusted(VirtDCError):
 
 class InvalidRequest(VirtDCError):
     """What Cinder asks cannot be put into an event."""
+
+
+class NotManageable(VirtDCError):
+    """What is in the storage cannot be taken over; says why."""
+
+
+class AlreadyManaged(NotManageable):
+    """It is a volume or a snapshot already."""
+
+
+class OtherThanAsked(NotManageable):
+    """It is not as the volume's type wants volumes stored."""
 
 
 class OperationUnsupported(VirtDCError):

@@ -25,6 +25,7 @@ from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Capacity
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Format
+from virtdc_agent.contract.events import Manageable
 from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
@@ -77,6 +78,8 @@ class FakeAgent:
         self.trash: dict[str, TrashedVolume] = {}
         self.effective_deletions: set[str] = set()
         self.alarms = FakeAlarms()
+        self.manageable: dict[str, Manageable] = {}
+        self.manageable_snapshots: dict[str, Manageable] = {}
         self.capacity = Capacity(
             agent='fake',
             backend='memory',
@@ -280,6 +283,21 @@ class FakeAgent:
                 )
             case 'clear_alarm', {'kind': kind, 'subject': subject}:
                 return {'cleared': self._clear(str(kind), str(subject))}
+            case 'get_snapshots', {'marker': marker, 'limit': int(limit)}:
+                return _page(self.snapshots, str(marker or ''), limit)
+            case 'get_manageable', {'reference': str(reference)}:
+                return _one_of(self.manageable, reference)
+            case 'get_manageable', {'marker': marker, 'limit': int(limit)}:
+                return _page(self.manageable, str(marker or ''), limit)
+            case 'get_manageable_snapshots', {'reference': str(reference)}:
+                return _one_of(self.manageable_snapshots, reference)
+            case 'get_manageable_snapshots', {
+                'marker': marker,
+                'limit': int(limit),
+            }:
+                return _page(
+                    self.manageable_snapshots, str(marker or ''), limit
+                )
             case 'get_capacity', {}:
                 return {'item': codec.encode(self.capacity)}
             case 'get_connection', {'volume_id': volume_id, 'host': host}:
@@ -396,6 +414,39 @@ class FakeAgent:
                     **self._changed_by(event),
                 )
                 self._clear(VOLUME_DELETED.kind, event.volume_id)
+            case events.ManageParameters() as wanted:
+                found = self.manageable.pop(wanted.reference)
+                self.volumes[event.volume_id] = Volume(
+                    volume_id=event.volume_id,
+                    size_bytes=wanted.size_bytes,
+                    format=found.format or Format.RAW,
+                    provisioning=wanted.provisioning or Provisioning.THIN,
+                    created_at=_EPOCH,
+                    updated_at=_EPOCH,
+                    name=wanted.name,
+                    description=wanted.description,
+                    metadata=wanted.metadata,
+                )
+            case events.UnmanageParameters() if known:
+                del self.volumes[event.volume_id]
+                self.manageable[f'volume-{known.volume_id}'] = Manageable(
+                    reference=f'volume-{known.volume_id}',
+                    size_bytes=known.size_bytes,
+                    format=known.format,
+                    is_safe=True,
+                )
+            case events.ManageSnapshotParameters() as wanted if known:
+                self.manageable_snapshots.pop(wanted.reference)
+                self.snapshots[wanted.snapshot_id] = Snapshot(
+                    snapshot_id=wanted.snapshot_id,
+                    volume_id=known.volume_id,
+                    size_bytes=wanted.size_bytes,
+                    format=known.format,
+                    created_at=_EPOCH,
+                    name=wanted.name,
+                )
+            case events.UnmanageSnapshotParameters(snapshot_id=gone):
+                self.snapshots.pop(gone, None)
             case events.DeleteParameters():
                 self._delete(event, self.volumes.pop(event.volume_id, None))
             case events.RestoreParameters():
@@ -575,3 +626,10 @@ def _page(
         'items': [codec.encode(items[one]) for one in page],
         'next': page[-1] if len(keys) > limit else None,
     }
+
+
+def _one_of(
+    found: Mapping[str, Manageable], reference: str
+) -> dict[str, object]:
+    one = found.get(reference)
+    return {'items': [] if one is None else [codec.encode(one)]}

@@ -14,6 +14,7 @@ from cinder_virtdc.comparison import Comparison
 from cinder_virtdc import exceptions
 from cinder_virtdc.follow import Follower
 from cinder_virtdc import reconcile
+from cinder_virtdc.rescue import Rescue
 from cinder_virtdc.router import Router
 from cinder_virtdc.sight import Sight
 from virtdc_agent.contract.alarms import AlarmNotice
@@ -44,6 +45,7 @@ class Keeper:
 
     :param sync: looks at one volume and does what is to be done.
     :param on_alarms: called when the book of alarms was asked for anew.
+    :param rescue: sets right what is stuck; ``None``: nobody does.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Keeper:
         clock: Clock,
         intervals: Intervals,
         on_alarms: Callable[[], None] = lambda: None,
+        rescue: Rescue | None = None,
     ) -> None:
         self._sight = sight
         self._follower = follower
@@ -67,6 +70,7 @@ class Keeper:
         self._sync = sync
         self._clock = clock
         self._on_alarms = on_alarms
+        self._rescue = rescue
         self._changed = threading.Condition()
         self._stopped = False
         self._behind_since: float | None = None
@@ -79,6 +83,9 @@ class Keeper:
         )
         self._repair = _Task(
             'repair volumes in error', self.repair, intervals.repair_s
+        )
+        self._recovery = _Task(
+            'set right what is stuck', self.recover, intervals.repair_s
         )
         self._thread = threading.Thread(
             target=self._run, name='virtdc-keeper', daemon=True
@@ -145,6 +152,14 @@ class Keeper:
                     'Volume %s stays as it is: %s', volume.volume_id, exc
                 )
 
+    def recover(self) -> None:
+        """Set right what a dead cinder-volume left.
+
+        :raises VirtDCError: one side cannot be asked; nothing is concluded.
+        """
+        if self._rescue is not None:
+            self._rescue.run(self._follower.catch_up, self._follower.latest)
+
     def resync(self) -> None:
         """Compare all volumes of both sides.
 
@@ -175,8 +190,9 @@ class Keeper:
                 self._catch_up.attempt(self._clock)
                 with self._changed:
                     self._behind_since = None
-            if self._repair.due_at <= now:
-                self._repair.attempt(self._clock)
+            for task in (self._repair, self._recovery):
+                if task.due_at <= now:
+                    task.attempt(self._clock)
 
     def _await_turn(self) -> bool:
         """Wait until something is due; return whether to go on."""
@@ -185,7 +201,10 @@ class Keeper:
                 due_at = self._resync.due_at
                 if self._resync.has_succeeded:
                     due_at = min(
-                        due_at, self._catch_up_at(), self._repair.due_at
+                        due_at,
+                        self._catch_up_at(),
+                        self._repair.due_at,
+                        self._recovery.due_at,
                     )
                 wait_s = due_at - self._clock.monotonic()
                 if wait_s <= 0:

@@ -143,6 +143,17 @@ LISTENER_OPTS = [
         'same.',
     ),
     cfg.FloatOpt(
+        'stuck_after_s',
+        default=60.0,
+        min=1.0,
+        max=86400.0,
+        help='What Cinder shows as being extended, reverted, deleted or '
+        'snapshotted for so many seconds after the data centre was done with '
+        'it is stuck, as a cinder-volume has died, and is set right. The '
+        'default is far longer than a cinder-volume takes that is alive. '
+        'Less may meddle with one that is slow; more keeps users waiting.',
+    ),
+    cfg.FloatOpt(
         'resync_interval_s',
         default=300.0,
         min=5.0,

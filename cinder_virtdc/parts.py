@@ -28,6 +28,9 @@ from cinder_virtdc import opts
 from cinder_virtdc.pace import TokenBucket
 from cinder_virtdc.policy import Policy
 from cinder_virtdc.remedies import Remedies
+from cinder_virtdc.repairs import Repairs
+from cinder_virtdc.repairs import SdkRepairs
+from cinder_virtdc.rescue import Rescue
 from cinder_virtdc.router import Router
 from cinder_virtdc import session
 from cinder_virtdc.sight import Sight
@@ -46,6 +49,7 @@ class Manner:
     policy: Policy = Policy.ASK
     hold_after_s: float = 1.0
     pace: Pace = Pace()
+    stuck_after_s: float = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,7 @@ class Parts:
     router: Router
     comparison: Comparison
     remedies: Remedies
+    rescue: Rescue | None = None
     notifications: oslo_messaging.Transport | None = None
     seal: sealing.Seal = dataclasses.field(default_factory=sealing.Seal)
 
@@ -90,9 +95,11 @@ class Parts:
             rate=options.cinder_requests_per_s,
             burst=options.cinder_requests_per_s,
         )
+        cloud = SdkCloud.from_config(conf, bucket.take)
         return cls.of(
             clock=clock,
-            cloud=SdkCloud.from_config(conf, bucket.take),
+            cloud=cloud,
+            repairs=SdkRepairs(cloud),
             client=AgentClient(
                 BusCaller(calls, topic=options.topic, seal=seal),
                 clock=clock,
@@ -103,6 +110,7 @@ class Parts:
                 hosts=options.hosts,
                 policy=Policy(options.on_deletion),
                 hold_after_s=options.hold_after_s,
+                stuck_after_s=options.stuck_after_s,
                 pace=Pace(
                     min_interval_s=options.write_min_interval_s,
                     duty=options.write_duty_percent / 100,
@@ -129,6 +137,7 @@ class Parts:
             clock=self.clock,
             intervals=intervals,
             on_alarms=on_alarms,
+            rescue=self.rescue,
         )
 
     @classmethod
@@ -139,10 +148,14 @@ class Parts:
         cloud: Cloud,
         client: AgentClient,
         manner: Manner,
+        repairs: Repairs | None = None,
         notifications: oslo_messaging.Transport | None = None,
         seal: sealing.Seal | None = None,
     ) -> Parts:
-        """Put the parts together around two sides."""
+        """Put the parts together around two sides.
+
+        :param repairs: ``None``: what is stuck is left as it is.
+        """
         book = AlarmBook(client)
         # The follower tells the router, which is told of last.
         routers: list[Router] = []
@@ -187,6 +200,18 @@ class Parts:
                 ring=syncer.ring,
             ),
             remedies=Remedies(cloud, client),
+            rescue=(
+                None
+                if repairs is None
+                else Rescue(
+                    client=client,
+                    cloud=cloud,
+                    repairs=repairs,
+                    clock=clock,
+                    grace_s=manner.stuck_after_s,
+                    hosts=manner.hosts,
+                )
+            ),
             notifications=notifications,
             seal=seal or sealing.Seal(),
         )

@@ -88,7 +88,7 @@ def ends_volume(transition: Transition) -> bool:
     One that the data centre has deleted by itself is still in Cinder.
     """
     return (
-        transition.operation is Operation.DELETE
+        transition.operation in (Operation.DELETE, Operation.UNMANAGE)
         and transition.origin is Origin.CLOUD
         and transition.state is State.SUCCESS
     )

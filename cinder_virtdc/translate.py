@@ -42,6 +42,9 @@ PROPERTY_PREFIX = 'virtdc.'
 
 TYPE_KEY = 'virtdc.volume_type'
 """Metadata in the data centre that names the volume's type in the cloud."""
+NAME_REFERENCE = 'source-name'
+ID_REFERENCE = 'source-id'
+"""How Cinder's users name what is to be managed."""
 
 TO_BE_FILLED = 'virtdc.to_be_filled'
 """Metadata of a volume that is not whole when the data centre has made it:
@@ -317,6 +320,145 @@ def snapshot_group_parameters(
     )
 
 
+def reference_of(existing: object) -> str:
+    """Return what in the storage is meant.
+
+    :param existing: as Cinder hands it on from whoever asked.
+    :raises NotManageable: it names nothing, or too much.
+    """
+    if isinstance(existing, str):
+        existing = {NAME_REFERENCE: existing}
+    match existing:
+        case {'source-name': str(name), **rest} if name and not rest:
+            reference = name
+        case {'source-id': str(former_id), **rest} if former_id and not rest:
+            reference = former_id
+        case _:
+            raise exceptions.NotManageable(
+                f'A reference has either "{NAME_REFERENCE}", the name of a '
+                f'file in the pool, or "{ID_REFERENCE}", the id of a volume '
+                'or snapshot that was given up, and nothing else.'
+            )
+    if reference != fields.clean_text(reference, 255):
+        raise exceptions.NotManageable(
+            'A reference is one name in the pool, of at most 255 characters.'
+        )
+    return reference
+
+
+def check_manageable(
+    found: events.Manageable | None,
+    reference: str,
+    *,
+    volume_type: VolumeType | None = None,
+    as_snapshot: bool = False,
+) -> events.Manageable:
+    """Return what was found, if it can be taken over.
+
+    :param volume_type: how it is to be stored, for a volume.
+    :param as_snapshot: as a snapshot, which may know whose it was.
+    :raises NotManageable: says why not.
+    :raises InvalidRequest: the type asks for what does not exist.
+    """
+    if found is None:
+        raise exceptions.NotManageable(
+            f'The pool has nothing of the name {reference}.'
+        )
+    if found.snapshot_id is not None or (
+        found.volume_id is not None and not as_snapshot
+    ):
+        raise exceptions.AlreadyManaged(reference)
+    if not found.is_safe:
+        raise exceptions.NotManageable(found.reason)
+    wanted = storing_of(volume_type).format
+    if wanted not in (None, found.format):
+        raise exceptions.OtherThanAsked(
+            f'{reference} is in format {found.format}, and the volume type '
+            f'asks for {wanted}.'
+        )
+    return found
+
+
+def manage_parameters(
+    volume: Volume, found: events.Manageable, *, pool: str | None = None
+) -> events.ManageParameters:
+    """Return what the data centre must know to take over a volume.
+
+    It is grown to whole GiB, as Cinder counts nothing else.
+
+    :param pool: where it is; ``None``: in the agent's first.
+    :raises InvalidRequest: the volume's type asks for what does not exist.
+    """
+    storing = storing_of(volume.volume_type)
+    return events.ManageParameters(
+        reference=found.reference,
+        size_bytes=whole_gib(found.size_bytes) * GIB,
+        name=_clean(volume.display_name),
+        description=_description(volume),
+        metadata=_metadata(volume),
+        format=storing.format,
+        provisioning=storing.provisioning,
+        pool=pool,
+    )
+
+
+def manage_snapshot_parameters(
+    snapshot: Described, found: events.Manageable
+) -> events.ManageSnapshotParameters:
+    """Return what the data centre must know to take over a snapshot."""
+    return events.ManageSnapshotParameters(
+        snapshot_id=snapshot.id,
+        reference=found.reference,
+        size_bytes=whole_gib(found.size_bytes) * GIB,
+        name=_clean(snapshot.display_name),
+        description=_description(snapshot),
+        metadata=_metadata(snapshot),
+    )
+
+
+def whole_gib(size_bytes: int) -> int:
+    """Return a size in GiB, rounded up, as Cinder counts."""
+    return max(1, -(-size_bytes // GIB))
+
+
+def manageable_volume(
+    found: events.Manageable, known: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return an entry of Cinder's list of manageable volumes.
+
+    :param known: Cinder's ids of its volumes, by their names here.
+    """
+    cinder_id = known.get(found.volume_id or '')
+    reason = found.reason
+    if found.volume_id is not None and cinder_id is None:
+        reason = (
+            f'The data centre has it as volume {found.volume_id}, which is '
+            'none of this backend in Cinder.'
+        )
+    return _manageable(found, cinder_id, reason)
+
+
+def manageable_snapshot(
+    found: events.Manageable,
+    known: Collection[str],
+) -> dict[str, Any]:
+    """Return an entry of Cinder's list of manageable snapshots.
+
+    :param known: the ids of Cinder's snapshots.
+    """
+    is_known = found.snapshot_id in known
+    reason = found.reason
+    if found.snapshot_id is not None and not is_known:
+        reason = (
+            f'The data centre has it as snapshot {found.snapshot_id}, which '
+            'is none of this backend in Cinder.'
+        )
+    return {
+        **_manageable(found, found.snapshot_id if is_known else None, reason),
+        'source_reference': {ID_REFERENCE: found.volume_id or ''},
+    }
+
+
 def connect_parameters(
     connector: Mapping[str, object], *, exporter: str | None = None
 ) -> events.ConnectParameters:
@@ -516,6 +658,21 @@ def _metadata(
 
 def _description(described: Described) -> str:
     return fields.clean_text(described.display_description or '')
+
+
+def _manageable(
+    found: events.Manageable, cinder_id: str | None, reason: str
+) -> dict[str, Any]:
+    return {
+        'reference': {NAME_REFERENCE: found.reference},
+        'size': whole_gib(found.size_bytes) if found.size_bytes else 0,
+        'safe_to_manage': found.is_safe,
+        'reason_not_safe': reason or None,
+        'cinder_id': cinder_id,
+        'extra_info': (
+            {'format': found.format.value} if found.format else None
+        ),
+    }
 
 
 def _clean(value: str | None) -> str:

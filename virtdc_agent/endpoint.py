@@ -6,6 +6,8 @@ field at fault; no exception crosses the bus.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Sequence
 
 import oslo_messaging
 
@@ -15,7 +17,9 @@ from virtdc_agent.answering import answered
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.fields import Reader
+from virtdc_agent.contract.manage_codec import MAX_REFERENCE
 from virtdc_agent.contract import rpc
 from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
@@ -135,6 +139,65 @@ class AgentEndpoint(AlarmCalls):
         }
 
     @answered
+    def get_snapshots(
+        self,
+        volume_id: object = None,
+        marker: object = None,
+        limit: object = 100,
+    ) -> Answer:
+        """Return a page of snapshots, of one volume or of all."""
+        reader = Reader(
+            {'volume_id': volume_id, 'marker': marker, 'limit': limit}, ''
+        )
+        page = self._journal.get_snapshots(
+            reader.identifier('volume_id')
+            if reader.has('volume_id')
+            else None,
+            reader.identifier('marker') if reader.has('marker') else None,
+            reader.integer('limit', minimum=1, maximum=rpc.MAX_PAGE),
+        )
+        return {
+            'items': [codec.encode(one) for one in page.snapshots],
+            'next': page.next_marker,
+        }
+
+    @answered
+    def get_manageable(
+        self,
+        marker: object = None,
+        limit: object = 100,
+        reference: object = None,
+        pool: object = None,
+    ) -> Answer:
+        """Return a page of what is, or may become, a volume in a pool."""
+        backend = self._backend_for(pool, Operation.MANAGE)
+        return _page_of_manageable(
+            backend.list_manageable,
+            backend.find_manageable,
+            Reader(
+                {'marker': marker, 'limit': limit, 'reference': reference}, ''
+            ),
+        )
+
+    @answered
+    def get_manageable_snapshots(
+        self,
+        marker: object = None,
+        limit: object = 100,
+        reference: object = None,
+        pool: object = None,
+    ) -> Answer:
+        """Return a page of what is, or may become, a snapshot in a pool."""
+        backend = self._backend_for(pool, Operation.MANAGE_SNAPSHOT)
+        return _page_of_manageable(
+            backend.list_manageable_snapshots,
+            backend.find_manageable_snapshot,
+            Reader(
+                {'marker': marker, 'limit': limit, 'reference': reference}, ''
+            ),
+        )
+
+    @answered
     def get_capacity(self) -> Answer:
         """Say what this agent is and what its storage can hold."""
         counts = self._journal.count()
@@ -179,6 +242,41 @@ class AgentEndpoint(AlarmCalls):
         exporter = self._exporters.of(volume)
         volume = self._pools.placed(volume)
         return {'connection': dict(exporter.connection(volume, name))}
+
+    def _backend_for(
+        self, pool: object, operation: Operation
+    ) -> interfaces.Backend:
+        """Return the storage of a pool that can do something."""
+        reader = Reader({'pool': pool}, '')
+        found = self._pools.choose(
+            reader.identifier('pool') if reader.has('pool') else None
+        )
+        found.check_offers(operation)
+        return found.backend
+
+
+def _page_of_manageable(
+    list_: Callable[[str | None, int], Sequence[events.Manageable]],
+    find: Callable[[str], events.Manageable | None],
+    reader: Reader,
+) -> Answer:
+    if reader.has('reference'):
+        found = find(reader.text('reference', max_length=MAX_REFERENCE))
+        return {
+            'items': [] if found is None else [codec.encode(found)],
+            'next': None,
+        }
+    limit = reader.integer('limit', minimum=1, maximum=rpc.MAX_PAGE)
+    marker = (
+        reader.text('marker', max_length=MAX_REFERENCE)
+        if reader.has('marker')
+        else None
+    )
+    page = list_(marker, limit + 1)
+    return {
+        'items': [codec.encode(one) for one in page[:limit]],
+        'next': page[limit - 1].reference if len(page) > limit else None,
+    }
 
 
 def _identifiers(event_ids: object) -> list[str]:

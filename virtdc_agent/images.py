@@ -20,20 +20,17 @@ import os
 import stat
 from urllib import parse
 
-from oslo_utils.imageutils import format_inspector
-
 from virtdc_agent.capacity import size_text
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import ImportParameters
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 from virtdc_agent import model
+from virtdc_agent import recognition
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _HASH_STEP_BYTES = 4 * 1024**2
 _ALGORITHMS = ('sha512', 'sha384', 'sha256')
-# What a raw disk may hold at its beginning without being another format.
-_RAW = frozenset({'raw', 'gpt', 'iso'})
 
 
 class ImageFolders(interfaces.Images):
@@ -125,47 +122,39 @@ def _path_of(url: str) -> str:
 
 def _inspect(descriptor: int, parameters: ImportParameters) -> model.OpenImage:
     try:
-        found = format_inspector.detect_file_format(
-            f'/proc/self/fd/{descriptor}'
-        )
-        if found is None:
-            raise format_inspector.ImageFormatError('unknown format')
-        name = str(found)
-        is_raw = parameters.image_format == 'raw' and name in _RAW
-        if name != parameters.image_format and not is_raw:
-            raise exceptions.EventRejected(
-                f'The image is said to be {parameters.image_format}, but '
-                f'begins as {name}: it is not used.'
-            )
-        if name != 'gpt':
-            # The partitions of a raw disk are its user's business.
-            found.safety_check()
-    except format_inspector.SafetyCheckFailed as exc:
-        failed = ', '.join(sorted(exc.failures))
+        found = recognition.recognise(descriptor)
+    except recognition.Unsafe as exc:
+        _check_said(parameters.image_format, exc.name)
         raise exceptions.EventRejected(
-            f'The image is not safe ({failed}): it may refer to files of '
-            'the data centre, and is not used.'
+            f'The image is not safe ({exc}): it may refer to files of the '
+            'data centre, and is not used.'
         ) from exc
-    except format_inspector.ImageFormatError as exc:
+    except recognition.Unrecognised as exc:
         raise exceptions.EventRejected(
             f'The image cannot be recognised ({exc}): it is not used.'
         ) from exc
-    if is_raw:
-        return model.OpenImage(
-            descriptor=descriptor,
-            format=Format.RAW,
-            size_bytes=os.fstat(descriptor).st_size,
-        )
-    if name != Format.QCOW2:
+    said = parameters.image_format
+    is_raw = said == Format.RAW and found.format is Format.RAW
+    if not is_raw:
+        _check_said(said, found.name)
+    if not is_raw and found.format is not Format.QCOW2:
         raise exceptions.EventRejected(
-            f'Images of the format {name} are not read here, only raw and '
-            'qcow2.'
+            f'Images of the format {found.name} are not read here, only raw '
+            'and qcow2.'
         )
     return model.OpenImage(
         descriptor=descriptor,
-        format=Format.QCOW2,
-        size_bytes=int(found.virtual_size),
+        format=Format.RAW if is_raw else Format.QCOW2,
+        size_bytes=found.size_bytes,
     )
+
+
+def _check_said(said: str, name: str) -> None:
+    if said != name:
+        raise exceptions.EventRejected(
+            f'The image is said to be {said}, but begins as {name}: it is '
+            'not used.'
+        )
 
 
 def _check_fits(image: model.OpenImage, parameters: ImportParameters) -> None:

@@ -767,6 +767,101 @@ class Backend(abc.ABC):
         """
         raise NotImplementedError
 
+    def list_manageable(
+        self, marker: str | None, limit: int
+    ) -> Sequence[events.Manageable]:
+        """Return what is a volume, or may become one.
+
+        Up to ``limit``, in order of their references, those that follow
+        ``marker``. What is no business of anybody's, as the storage's own
+        files, is not among them.
+
+        :raises BackendError: the storage cannot say.
+        """
+        raise NotImplementedError
+
+    def find_manageable(self, reference: str) -> events.Manageable | None:
+        """Return what a reference names, or ``None``.
+
+        :param reference: as listed, or the id of a volume that was given up.
+        """
+        raise NotImplementedError
+
+    def manage(
+        self,
+        volume_id: str,
+        parameters: events.ManageParameters,
+        context: OperationContext,
+    ) -> model.VolumeFacts:
+        """Make a volume of something in the storage; its bytes stay.
+
+        It is looked at again, and refused as ``find_manageable`` would
+        say. From the step that is seen on it is this volume and nothing
+        else; until it returns, it may be smaller than was asked.
+
+        :raises EventRejected: it is not there, not safe, or a volume
+            already; something that is not this event's has the volume's
+            name; or the parameters cannot be met.
+        :raises BackendUnavailable: there is no room for its growth.
+        """
+        raise NotImplementedError
+
+    def unmanage(self, volume_id: str, context: OperationContext) -> None:
+        """Give up a volume; its bytes stay, and can be managed again.
+
+        One that is not there counts as given up.
+        """
+        raise NotImplementedError
+
+    def list_manageable_snapshots(
+        self, marker: str | None, limit: int
+    ) -> Sequence[events.Manageable]:
+        """Return what is a snapshot, or was one and may become one again.
+
+        As ``list_manageable``.
+        """
+        raise NotImplementedError
+
+    def find_manageable_snapshot(
+        self, reference: str
+    ) -> events.Manageable | None:
+        """Return what a reference names, or ``None``.
+
+        :param reference: as listed, or the id of a snapshot that was given
+            up.
+        """
+        raise NotImplementedError
+
+    def manage_snapshot(
+        self,
+        volume_id: str,
+        parameters: events.ManageSnapshotParameters,
+        context: OperationContext,
+    ) -> model.SnapshotFacts:
+        """Make a snapshot of something that was a snapshot of this volume.
+
+        As ``manage``. That the volume was given up and managed since, under
+        another id, does not matter.
+
+        :raises EventRejected: also if it was no snapshot of this volume, or
+            would be larger.
+        """
+        raise NotImplementedError
+
+    def unmanage_snapshot(
+        self,
+        volume_id: str,
+        snapshot_id: str,
+        context: OperationContext,
+    ) -> None:
+        """Give up a snapshot; its bytes stay, and can be managed again.
+
+        One that is not there counts as given up.
+
+        :raises EventRejected: it is a snapshot of another volume.
+        """
+        raise NotImplementedError
+
 
 class Images(Protocol):
     """Gives access to images that volumes are made from."""

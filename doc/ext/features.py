@@ -137,6 +137,7 @@ FEATURES: Sequence[Feature] = (
             *('manage_existing', 'manage_existing_get_size', 'unmanage'),
             'get_manageable_volumes',
         ),
+        (Operation.MANAGE, Operation.UNMANAGE),
     ),
     Feature(
         'Manage and unmanage snapshots, with a list of the manageable',
@@ -144,6 +145,8 @@ FEATURES: Sequence[Feature] = (
             *('manage_existing_snapshot', 'manage_existing_snapshot_get_size'),
             *('unmanage_snapshot', 'get_manageable_snapshots'),
         ),
+        (Operation.MANAGE_SNAPSHOT, Operation.UNMANAGE_SNAPSHOT),
+        'Those that were snapshots of the volume before.',
     ),
     Feature(
         'Groups of volumes',

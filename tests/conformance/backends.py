@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import os
 from pathlib import Path
+import re
 import shutil
 import tempfile
 
@@ -16,6 +17,7 @@ from virtdc_agent.backends.faults import Step
 from virtdc_agent.backends.faults import Target
 from virtdc_agent.backends.file import FileBackend
 from virtdc_agent.backends.memory import MemoryBackend
+from virtdc_agent.backends.memory_storage import MemoryStranger
 from virtdc_agent.conformance import acts
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Provisioning
@@ -50,6 +52,28 @@ class MemoryHooks(acts.ActRules):
         self, backend: MemoryBackend, snapshot_id: str
     ) -> bool:
         return snapshot_id in backend.storage.strange_snapshots
+
+    def place_manageable(
+        self, backend: MemoryBackend, reference: str, content: bytes
+    ) -> None:
+        backend.storage.manageable[reference] = MemoryStranger(
+            size_bytes=len(content),
+            written={
+                found.start(): found[0][0]
+                for found in re.finditer(rb'[^\0]', content)
+            },
+        )
+
+    def content_of_manageable(
+        self, backend: MemoryBackend, reference: str
+    ) -> bytes | None:
+        found = backend.storage.manageable.get(reference)
+        if found is None:
+            return None
+        content = bytearray(found.size_bytes)
+        for at, byte in found.written.items():
+            content[at] = byte
+        return bytes(content)
 
     def read(
         self, backend: MemoryBackend, volume_id: str, offset: int, length: int
@@ -111,6 +135,17 @@ class FileHooks(acts.ActRules):
     ) -> bool:
         there = self._snapshot(backend, snapshot_id).read_bytes()
         return there == b"another's"
+
+    def place_manageable(
+        self, backend: FileBackend, reference: str, content: bytes
+    ) -> None:
+        (self._path(backend) / reference).write_bytes(content)
+
+    def content_of_manageable(
+        self, backend: FileBackend, reference: str
+    ) -> bytes | None:
+        path = self._path(backend) / reference
+        return path.read_bytes() if path.exists() else None
 
     def read(
         self, backend: FileBackend, volume_id: str, offset: int, length: int

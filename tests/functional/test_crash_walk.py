@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent import futures
 import json
+import os
 from pathlib import Path
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal.sql import SqlJournal
 
 GIB = 1024**3
-IDS = tuple(f'e{number}' for number in range(1, 11))
+IDS = tuple(f'e{number}' for number in range(1, 16))
 AT_ONCE = 2
 
 
@@ -58,6 +59,9 @@ class TestCrashWalk(unittest.TestCase):
     def prepare(self, name: str) -> Path:
         folder = self.folder / name
         (folder / 'pool').mkdir(parents=True)
+        stranger = folder / 'pool' / 'stranger'
+        stranger.touch()
+        os.truncate(stranger, GIB)
         (folder / 'agent.conf').write_text(
             '[DEFAULT]\n'
             'transport_url = fake://\n'
@@ -107,21 +111,26 @@ class TestCrashWalk(unittest.TestCase):
         finals = [one.event_id for one in history if one.state.is_final]
         self.assertEqual(sorted(IDS), sorted(finals))
         self.assertEqual((0, 0), (counts.waiting, counts.running))
-        self.assertEqual(8 * GIB, counts.provisioned_bytes)
+        self.assertEqual(10 * GIB, counts.provisioned_bytes)
         files = {
             path.name: path.stat().st_size
             for path in (folder / 'pool').iterdir()
-            if path.name.startswith(('volume-', 'snapshot-'))
+            if not path.name.startswith('.')
         }
         self.assertEqual(
             {
                 'volume-v': 3 * GIB,
                 'volume-w': GIB,
                 'volume-x': 4 * GIB,
+                'volume-y': 2 * GIB,
                 'snapshot-gv': 3 * GIB,
                 'snapshot-gx': 4 * GIB,
             },
             files,
+        )
+        self.assertEqual(
+            {'v', 'w', 'x', 'y', '@gv', '@gx'},
+            {path.name for path in (folder / 'pool' / '.labels').iterdir()},
         )
         left = [
             str(path.relative_to(folder))

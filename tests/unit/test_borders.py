@@ -55,7 +55,12 @@ VALUES = (
 SEAMS = (*VALUES, 'virtdc_agent.interfaces')
 # A plugin is made from the configuration, and may be told the time.
 PLUGIN = Border(
-    own=(*SEAMS, 'virtdc_agent.capacity', 'virtdc_agent.clock'),
+    own=(
+        *SEAMS,
+        'virtdc_agent.capacity',
+        'virtdc_agent.clock',
+        'virtdc_agent.recognition',
+    ),
     libraries=None,
 )
 
@@ -93,8 +98,9 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.intake': Border(own=SEAMS),
     'virtdc_agent.outbox': Border(own=SEAMS),
     'virtdc_agent.retention': Border(own=SEAMS),
+    'virtdc_agent.recognition': Border(own=CONTRACT, libraries=['oslo_utils']),
     'virtdc_agent.images': Border(
-        own=(*SEAMS, 'virtdc_agent.capacity'), libraries=['oslo_utils']
+        own=(*SEAMS, 'virtdc_agent.capacity', 'virtdc_agent.recognition'),
     ),
     'virtdc_agent.periodic': Border(own=SEAMS),
     'virtdc_agent.trash': Border(own=(*SEAMS, 'virtdc_agent.intake')),

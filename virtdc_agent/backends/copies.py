@@ -88,7 +88,9 @@ class Copies:
         :raises EventRejected: something else has the name.
         """
         place = layout.snapshot(snapshot_id)
-        with Turn(folder.fences, volume_id, context, also=place.label).held():
+        with Turn(
+            folder.fences, volume_id, context, also=(place.label,)
+        ).held():
             _revoke(folder, volume_id, context)
             present = publishing.adopt(
                 folder, place, context, snapshot_of=volume_id
@@ -126,7 +128,7 @@ class Copies:
                         folder,
                         Turn(
                             *(folder.fences, volume_id, context),
-                            also=place.label,
+                            also=(place.label,),
                         ),
                         draft,
                         fill,
@@ -155,7 +157,7 @@ class Copies:
         place = layout.snapshot(snapshot_id)
         publishing.remove(
             folder,
-            Turn(folder.fences, volume_id, context, also=place.label),
+            Turn(folder.fences, volume_id, context, also=(place.label,)),
             place,
             _scratch(volume_id, context),
             context,

@@ -25,6 +25,7 @@ from oslo_config import cfg
 
 from virtdc_agent.backends.copies import Copies
 from virtdc_agent.backends import discarding
+from virtdc_agent.backends.file_managing import FileManaging
 from virtdc_agent.backends import finding
 from virtdc_agent.backends.folder import Folder
 from virtdc_agent.backends.folder import OpenFolder
@@ -32,6 +33,7 @@ from virtdc_agent.backends import groups
 from virtdc_agent.backends.importing import Importer
 from virtdc_agent.backends.label import Label
 from virtdc_agent.backends import layout
+from virtdc_agent.backends.managing import Managing
 from virtdc_agent.backends.oserrors import may_pass
 from virtdc_agent.backends.oserrors import translate
 from virtdc_agent.backends.oserrors import translated
@@ -56,7 +58,7 @@ _FENCE_KEPT_S = 86400.0
 """How long a fence outlives its volume: no stopped agent wakes up later."""
 
 
-class FileBackend(interfaces.Backend):
+class FileBackend(FileManaging, interfaces.Backend):
     """Keeps each volume in a file; see the interface for the promises.
 
     :param path: the folder; it is there and holds nothing else.
@@ -73,6 +75,8 @@ class FileBackend(interfaces.Backend):
             *(Operation.REVERT, Operation.CLONE, Operation.IMPORT),
             Operation.SNAPSHOT_GROUP,
             Operation.MIGRATE,
+            *(Operation.MANAGE, Operation.UNMANAGE),
+            *(Operation.MANAGE_SNAPSHOT, Operation.UNMANAGE_SNAPSHOT),
         }
     )
 
@@ -111,6 +115,7 @@ class FileBackend(interfaces.Backend):
         self._copies = Copies(
             self._images, importer=self._importer, can_share=False
         )
+        self._managing = Managing({})
 
     @classmethod
     def from_config(
@@ -170,6 +175,9 @@ class FileBackend(interfaces.Backend):
             self._images,
             importer=self._importer,
             can_share=abilities.can_share,
+        )
+        self._managing = Managing(
+            {format_: self._images[format_] for format_ in self.formats}
         )
 
     def sweep(self, held: Callable[[], Collection[int]]) -> Sequence[str]:

@@ -254,6 +254,40 @@ class OpenFolder:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.labels)
 
+    def label_names(self) -> list[str]:
+        """Return the names of all labels."""
+        return os.listdir(self.labels)
+
+    def sync_labels(self) -> None:
+        """Make durable which labels there are."""
+        os.fsync(self.labels)
+
+    def link(self, name: str, other: str) -> None:
+        """Give a file another name, at once and for good.
+
+        :raises FileExistsError: something has that name; it is untouched.
+        """
+        os.link(
+            name,
+            other,
+            src_dir_fd=self.root,
+            dst_dir_fd=self.root,
+            follow_symlinks=False,
+        )
+
+    def hand_over(self, descriptor: int) -> None:
+        """Let those use an open file who may use those that are made here."""
+        status, root = os.fstat(descriptor), os.fstat(self.root)
+        if root.st_mode & stat.S_ISGID and status.st_gid != root.st_gid:
+            os.fchown(descriptor, -1, root.st_gid)
+        if stat.S_IMODE(status.st_mode) != _VOLUME_MODE:
+            os.fchmod(descriptor, _VOLUME_MODE)
+
+    def unlink(self, name: str) -> None:
+        """Take a name away; one that is not there is fine. Not synced."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.root)
+
     def revoke(self, volume_id: str, event_id: str, fence: int) -> None:
         """Take from earlier attempts of an event what they have prepared.
 

@@ -109,7 +109,7 @@ def _take_back(
         try:
             publishing.retract(
                 folder,
-                Turn(folder.fences, volume_id, undoing, also=place.label),
+                Turn(folder.fences, volume_id, undoing, also=(place.label,)),
                 place,
                 layout.scratch_name(
                     volume_id, context.event_id, context.fence

@@ -34,6 +34,8 @@ class Label:
     :param provisioning: of the volume; of a snapshot, its volume's.
     :param snapshot_of: the volume of which it is a snapshot; empty: it is a
         volume.
+    :param lineage: the id that a volume had first, if it was given up and
+        managed again since: its snapshots of then are its own.
     """
 
     event_id: str
@@ -41,6 +43,7 @@ class Label:
     format: Format
     provisioning: Provisioning
     snapshot_of: str = ''
+    lineage: str = ''
 
     def to_bytes(self) -> bytes:
         """Return the content of the label's file."""
@@ -65,12 +68,14 @@ class Label:
             }:
                 # Labels from before there were snapshots do not have it.
                 snapshot_of = data.get('snapshot_of', '')
-                if isinstance(snapshot_of, str):
+                lineage = data.get('lineage', '')
+                if isinstance(snapshot_of, str) and isinstance(lineage, str):
                     return cls(
                         event_id=event_id,
                         inode=inode,
                         format=Format(format_),
                         provisioning=Provisioning(provisioning),
                         snapshot_of=snapshot_of,
+                        lineage=lineage,
                     )
         raise ValueError('not a label of version 1')

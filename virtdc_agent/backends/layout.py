@@ -7,20 +7,26 @@
     snapshot-<snapshot id>   a snapshot, a file as independent as a volume's
     .labels/<volume id>      what the volume is: see ``label``
     .labels/@<snapshot id>   what the snapshot is, and of which volume
+    .labels/~<file>          what a file was that was given up
     .fences/<volume id>      whose turn it is with the volume: see ``turn``
     .fences/@<snapshot id>   who was last to make or remove the snapshot
+    .fences/=<digest>        who takes over the file with a name of this
+                             digest
     .temporary/...           what is being made, and is nobody's yet
     .trash/...               what is deleted, and is nobody's any more
     .discarded/<volume id>@<event id>        what can still be restored
     .discarded/<volume id>@<event id>.label  what that is
 
-Identifiers hold no slash and begin with a letter or digit, so that no name
-made here can leave the folder or meet another kind of name.
+Other files that somebody put there are strangers: nobody's business until
+they are to become volumes. Identifiers hold no slash and begin with a letter
+or digit, so that no name made here can leave the folder or meet another kind
+of name.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 
 from virtdc_agent import exceptions
@@ -36,6 +42,9 @@ FOLDERS = (LABELS, FENCES, TEMPORARY, TRASH, DISCARDED)
 _VOLUME = 'volume-'
 _SNAPSHOT = 'snapshot-'
 _SNAPSHOT_MARK = '@'
+_MEMORY_MARK = '~'
+_SOURCE_MARK = '='
+_MAX_NAME_BYTES = 255
 _LABEL_PART = '.label'
 _FROZEN_PART = '.frozen'
 
@@ -105,8 +114,55 @@ def volume_id_of(name: str) -> str | None:
     return volume_id
 
 
+def snapshot_id_of(name: str) -> str | None:
+    """Return the snapshot that a file's name stands for, if it does."""
+    snapshot_id = name.removeprefix(_SNAPSHOT)
+    if snapshot_id == name or not is_identifier(snapshot_id):
+        return None
+    return snapshot_id
+
+
+def place_of(name: str) -> Place | None:
+    """Return the volume or snapshot that a file's name stands for, if any."""
+    volume_id, snapshot_id = volume_id_of(name), snapshot_id_of(name)
+    if volume_id is not None:
+        return volume(volume_id)
+    return None if snapshot_id is None else snapshot(snapshot_id)
+
+
+def memory_of(name: str) -> str:
+    """Return the label of what a file was that was given up."""
+    return _MEMORY_MARK + name
+
+
+def source_of(name: str) -> str:
+    """Return the fence of who takes over a file of any name."""
+    return _SOURCE_MARK + hashlib.sha256(name.encode()).hexdigest()
+
+
+def volume_of_label(label: str) -> str | None:
+    """Return the volume that a label is of, if it is of one."""
+    return label if is_identifier(label) else None
+
+
+def is_stranger_name(name: str) -> bool:
+    """Say whether a file may have this name and become a volume.
+
+    One name in the folder, and none that a terminal would not show.
+    """
+    return (
+        name.isprintable()
+        and '/' not in name
+        and not name.startswith('.')
+        and 0 < len(name.encode()) <= _MAX_NAME_BYTES
+    )
+
+
 def file_of(label: str) -> str:
     """Return the name of the file that a label or fence is of."""
+    name = label.removeprefix(_MEMORY_MARK)
+    if name != label:
+        return name
     snapshot_id = label.removeprefix(_SNAPSHOT_MARK)
     if snapshot_id != label:
         return snapshot(snapshot_id).file

@@ -17,6 +17,7 @@ from oslo_config import cfg
 from virtdc_agent.backends.faults import Step
 from virtdc_agent.backends import layout
 from virtdc_agent.backends.memory_groups import MemoryGroups
+from virtdc_agent.backends.memory_managing import MemoryManaging
 from virtdc_agent.backends.memory_steps import facts_of
 from virtdc_agent.backends.memory_storage import MemoryVolume
 from virtdc_agent.backends.memory_trash import MemoryTrash
@@ -29,7 +30,9 @@ from virtdc_agent import interfaces
 from virtdc_agent import model
 
 
-class MemoryBackend(MemoryGroups, MemoryTrash, interfaces.Backend):
+class MemoryBackend(
+    MemoryManaging, MemoryGroups, MemoryTrash, interfaces.Backend
+):
     """See the interface for the promises.
 
     ``faults`` takes orders to hold, fail or crash. ``calls`` has every
@@ -46,6 +49,8 @@ class MemoryBackend(MemoryGroups, MemoryTrash, interfaces.Backend):
             *(Operation.REVERT, Operation.CLONE, Operation.IMPORT),
             Operation.SNAPSHOT_GROUP,
             Operation.MIGRATE,
+            *(Operation.MANAGE, Operation.UNMANAGE),
+            *(Operation.MANAGE_SNAPSHOT, Operation.UNMANAGE_SNAPSHOT),
         }
     )
     formats = frozenset({Format.RAW})

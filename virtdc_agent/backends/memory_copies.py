@@ -53,10 +53,7 @@ class MemoryCopies(MemorySteps):
                 *(Provisioning.THIN, context),
             )
             with self._acting(volume_id, context):
-                if (
-                    snapshot_id in self.storage.strange_snapshots
-                    or snapshot_id in self.storage.snapshots
-                ):
+                if self._is_snapshot_taken(snapshot_id):
                     raise snapshot_taken(snapshot_id)
                 snapshot = MemorySnapshot(
                     event_id=context.event_id,
@@ -84,7 +81,10 @@ class MemoryCopies(MemorySteps):
         with self._recorded(operation, volume_id, context):
             self._strike(Step.BEGUN, operation, volume_id, context)
             with self.storage.lock:
-                if snapshot_id in self.storage.strange_snapshots:
+                if (
+                    snapshot_id in self.storage.strange_snapshots
+                    or f'snapshot-{snapshot_id}' in self.storage.manageable
+                ):
                     raise exceptions.EventRejected(
                         f'What has the name of snapshot {snapshot_id} is not '
                         'ours.'
@@ -92,7 +92,7 @@ class MemoryCopies(MemorySteps):
             present = self._kept(snapshot_id)
             if present is None:
                 return
-            _check_whose(snapshot_id, present, volume_id)
+            check_whose(snapshot_id, present, volume_id)
             self._prepare(operation, volume_id, 0, Provisioning.THIN, context)
             with self._acting(volume_id, context):
                 self.storage.snapshots.pop(snapshot_id, None)
@@ -224,6 +224,13 @@ class MemoryCopies(MemorySteps):
         finally:
             os.close(descriptor)
 
+    def _is_snapshot_taken(self, snapshot_id: str) -> bool:
+        return (
+            snapshot_id in self.storage.strange_snapshots
+            or snapshot_id in self.storage.snapshots
+            or f'snapshot-{snapshot_id}' in self.storage.manageable
+        )
+
     def _kept(self, snapshot_id: str) -> MemorySnapshot | None:
         with self.storage.lock:
             return self.storage.snapshots.get(snapshot_id)
@@ -243,7 +250,7 @@ class MemoryCopies(MemorySteps):
             raise exceptions.EventRejected(
                 f'The storage has no snapshot {snapshot_id}.'
             )
-        _check_whose(snapshot_id, snapshot, volume_id)
+        check_whose(snapshot_id, snapshot, volume_id)
         return snapshot
 
 
@@ -274,7 +281,7 @@ def _check_fits(source: Source, parameters: CloneParameters) -> None:
         )
 
 
-def _check_whose(
+def check_whose(
     snapshot_id: str, snapshot: MemorySnapshot, volume_id: str
 ) -> None:
     if snapshot.volume_id != volume_id:

@@ -110,10 +110,7 @@ class MemoryGroups(MemoryCopies):
                 stack.enter_context(self._acting(volume_id, context))
             taken = {}
             for volume_id, snapshot_id in pairs:
-                if (
-                    snapshot_id in self.storage.strange_snapshots
-                    or snapshot_id in self.storage.snapshots
-                ):
+                if self._is_snapshot_taken(snapshot_id):
                     raise snapshot_taken(snapshot_id)
                 volume = self.storage.volumes[volume_id]
                 taken[snapshot_id] = MemorySnapshot(

@@ -100,7 +100,10 @@ class MemorySteps:
 
     def _is_strange(self, volume_id: str) -> bool:
         with self.storage.lock:
-            return volume_id in self.storage.strangers
+            return (
+                volume_id in self.storage.strangers
+                or f'volume-{volume_id}' in self.storage.manageable
+            )
 
     def _prepare(
         self,

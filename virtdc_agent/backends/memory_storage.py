@@ -11,13 +11,17 @@ from virtdc_agent.contract.events import Provisioning
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class MemoryVolume:
-    """A volume. ``written`` holds the bytes that are not zero."""
+    """A volume. ``written`` holds the bytes that are not zero.
+
+    :param lineage: the first id that it had, if it was given up since.
+    """
 
     event_id: str
     size_bytes: int
     format: Format
     provisioning: Provisioning
     written: dict[int, int] = dataclasses.field(default_factory=dict)
+    lineage: str = ''
 
     def read(self, offset: int, length: int) -> bytes:
         """Return what the user of the volume would read."""
@@ -47,6 +51,25 @@ class MemorySnapshot:
     written: dict[int, int]
 
 
+@dataclasses.dataclass(slots=True, kw_only=True)
+class MemoryStranger:
+    """Something that is no volume but may become one.
+
+    :param snapshot_of: what it was a snapshot of, by that volume's first id;
+        empty: of none.
+    :param lineage: the first id of the volume that it was; empty: none.
+    :param reason: why it cannot become one; empty: it can.
+    """
+
+    size_bytes: int
+    format: Format = Format.RAW
+    provisioning: Provisioning = Provisioning.THIN
+    written: dict[int, int] = dataclasses.field(default_factory=dict)
+    snapshot_of: str = ''
+    lineage: str = ''
+    reason: str = ''
+
+
 @dataclasses.dataclass(slots=True)
 class MemoryStorage:
     """What outlives a backend: its volumes and what crashes left.
@@ -56,6 +79,9 @@ class MemoryStorage:
         who makes it.
     :param strangers: names taken by what is not a volume.
     :param strange_snapshots: names taken by what is not a snapshot.
+    :param manageable: what is no volume but may become one, by name. What
+        was given up has the name ``volume-<id>`` or ``snapshot-<id>``, and
+        keeps others from that id.
     :param fences: the highest fence that has acted on each volume.
     :param thick_bytes: what thick volumes take.
     """
@@ -70,6 +96,9 @@ class MemoryStorage:
     leftovers: dict[str, int] = dataclasses.field(default_factory=dict)
     strangers: set[str] = dataclasses.field(default_factory=set)
     strange_snapshots: set[str] = dataclasses.field(default_factory=set)
+    manageable: dict[str, MemoryStranger] = dataclasses.field(
+        default_factory=dict
+    )
     fences: dict[str, int] = dataclasses.field(default_factory=dict)
     thick_bytes: int = 0
     lock: threading.RLock = dataclasses.field(default_factory=threading.RLock)

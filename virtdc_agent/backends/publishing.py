@@ -71,11 +71,11 @@ def adopt(
         or present.event_id != context.event_id
         or present.snapshot_of != snapshot_of
     ):
-        raise _taken(place)
+        raise taken(place)
     if present.inode not in (ANY_INODE, found.status.st_ino):
         # Our label; but something else took the name before us.
         folder.remove_label(place.label)
-        raise _taken(place)
+        raise taken(place)
     # The earlier attempt may have ended before this.
     folder.sync()
     return present
@@ -157,14 +157,14 @@ def publish_all(
         # Seen before leave is asked, nothing has to be taken back.
         with one.turn.held():
             if folder.find(one.draft.place.file) is not None:
-                raise _taken(one.draft.place)
+                raise taken(one.draft.place)
     for one in every:
         leave = _granted if is_committed else context.begin_commit
         try:
             with one.turn.held():
                 _publish(folder, one.draft, one.label, leave)
         except FileExistsError as exc:
-            raise _taken(one.draft.place) from exc
+            raise taken(one.draft.place) from exc
         is_committed = True
 
 
@@ -192,7 +192,7 @@ def retract(
         ):
             return
         _drop(folder, place, scratch)
-    with _forgiven(place):
+    with forgiven(place):
         folder.empty_trash(scratch)
 
 
@@ -266,14 +266,14 @@ def remove(
         finding.check_whose(found.label, place, snapshot_of)
         context.begin_commit()
         _drop(folder, place, scratch)
-    with _forgiven(place):
+    with forgiven(place):
         folder.empty_trash(scratch)
 
 
 def _drop(folder: OpenFolder, place: layout.Place, scratch: str) -> None:
     """Take a name away, and then its label; the turn is held."""
     folder.throw_away(place.file, scratch)
-    with _forgiven(place):
+    with forgiven(place):
         folder.remove_label(place.label)
 
 
@@ -319,13 +319,13 @@ def _publish(
 
 
 @contextlib.contextmanager
-def _forgiven(place: layout.Place) -> Iterator[None]:
-    """Go on if what is deleted cannot be cleared away yet."""
+def forgiven(place: layout.Place) -> Iterator[None]:
+    """Go on if what is left over cannot be cleared away yet."""
     try:
         yield
     except OSError:
         LOG.warning(
-            '%s is deleted, but its space is not free before the next sweep.',
+            '%s: what is left over is cleared away with the next sweep.',
             place.subject,
             exc_info=True,
         )
@@ -339,7 +339,7 @@ def _swept() -> exceptions.OperationCancelled:
     return exceptions.OperationCancelled('what it had prepared was swept away')
 
 
-def _taken(place: layout.Place) -> exceptions.EventRejected:
+def taken(place: layout.Place) -> exceptions.EventRejected:
     return exceptions.EventRejected(
         f'A {place.words} exists already in the storage and was not made by '
         'this event: choose another id.'

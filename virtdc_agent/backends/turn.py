@@ -34,10 +34,11 @@ class Turn:
     """One operation's standing on one volume. For one thread.
 
     :param folder: descriptor of the folder of the fences.
-    :param also: a snapshot's name, held with the volume's. The volume's turn
-        alone does not keep apart the snapshots of two volumes that were
-        given one id. Fences are not compared there: the operations of two
-        volumes have no order.
+    :param also: more names, held with the volume's: a snapshot's, or that
+        of a file that is to become a volume. The volume's turn alone does
+        not keep apart the snapshots of two volumes that were given one id.
+        Fences are not compared there: the operations of two volumes have no
+        order.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Turn:
         volume_id: str,
         context: interfaces.OperationContext,
         *,
-        also: str = '',
+        also: tuple[str, ...] = (),
     ) -> None:
         self._also = also
         self._folder = folder
@@ -76,9 +77,10 @@ class Turn:
             descriptor = self._lock(self._volume_id)
             stack.callback(os.close, descriptor)
             self._compare_and_set(descriptor)
-            if self._also:
-                # Always the second: nobody holds it who waits for a volume.
-                name = self._lock(self._also)
+            for also in self._also:
+                # Always after it, and in this order: nobody holds one who
+                # waits for a volume.
+                name = self._lock(also)
                 stack.callback(os.close, name)
                 self._note(name)
             yield descriptor

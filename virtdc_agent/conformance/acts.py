@@ -156,6 +156,18 @@ class ActRules(unittest.TestCase):
         """Say whether what was put there is there, as it was."""
         raise unittest.SkipTest('no hook: is_strange_snapshot_there')
 
+    def place_manageable(
+        self, backend: interfaces.Backend, reference: str, content: bytes
+    ) -> None:
+        """Put something raw there that may become a volume."""
+        raise unittest.SkipTest('no hook: place_manageable')
+
+    def content_of_manageable(
+        self, backend: interfaces.Backend, reference: str
+    ) -> bytes | None:
+        """Return all bytes of what has a reference; ``None``: nothing."""
+        raise unittest.SkipTest('no hook: content_of_manageable')
+
     # For suites.
 
     def acts(self) -> Iterator[Act]:

@@ -28,6 +28,7 @@ from virtdc_agent.contract.errors import UnsupportedVersion
 from virtdc_agent.contract.events import Announcement
 from virtdc_agent.contract.events import Capacity
 from virtdc_agent.contract.events import Event
+from virtdc_agent.contract.events import Manageable
 from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
@@ -48,6 +49,8 @@ from virtdc_agent.contract.inventory_codec import trashed_from
 from virtdc_agent.contract.inventory_codec import trashed_to
 from virtdc_agent.contract.inventory_codec import volume_from
 from virtdc_agent.contract.inventory_codec import volume_to
+from virtdc_agent.contract.manage_codec import manageable_from
+from virtdc_agent.contract.manage_codec import manageable_to
 from virtdc_agent.contract.parameter_codec import decode_parameters
 from virtdc_agent.contract.parameter_codec import encode_parameters
 from virtdc_agent.contract.pieces import format_time
@@ -85,6 +88,7 @@ Message = (
     | Announcement
     | Volume
     | Snapshot
+    | Manageable
     | Capacity
     | TrashedVolume
     | Alarm
@@ -289,6 +293,7 @@ _SCHEMA_OF: Mapping[
     ),
     Volume: ('virtdc.volume', volume_to, volume_from),
     Snapshot: ('virtdc.snapshot', snapshot_to, snapshot_from),
+    Manageable: ('virtdc.manageable', manageable_to, manageable_from),
     Capacity: ('virtdc.capacity', capacity_to, capacity_from),
     TrashedVolume: ('virtdc.trashed_volume', trashed_to, trashed_from),
     Alarm: ('virtdc.alarm', alarm_to, alarm_from),

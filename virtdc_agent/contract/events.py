@@ -39,6 +39,10 @@ class Operation(enum.StrEnum):
     PURGE = 'purge'
     SNAPSHOT_GROUP = 'snapshot_group'
     MIGRATE = 'migrate'
+    MANAGE = 'manage'
+    UNMANAGE = 'unmanage'
+    MANAGE_SNAPSHOT = 'manage_snapshot'
+    UNMANAGE_SNAPSHOT = 'unmanage_snapshot'
 
 
 class Origin(enum.StrEnum):
@@ -301,6 +305,65 @@ class SnapshotGroupParameters:
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ManageParameters:
+    """Something in the storage that is to become the event's volume.
+
+    Its bytes are the volume's. Since 1.2.
+
+    :param reference: its name in the storage, as listings of what can be
+        managed give it; or the id of a volume that was given up.
+    :param size_bytes: at least its present size; what is more reads as
+        zeros.
+    :param format: what it has to be; ``None``: what it is.
+    :param provisioning: likewise.
+    :param pool: where it is; ``None``: in the agent's first pool.
+    """
+
+    reference: str
+    size_bytes: int
+    name: str = ''
+    description: str = ''
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    format: Format | None = None
+    provisioning: Provisioning | None = None
+    pool: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class UnmanageParameters:
+    """A volume to give up: its bytes stay in the storage.
+
+    One that is gone counts as given up. Since 1.2.
+    """
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ManageSnapshotParameters:
+    """Something in the storage to become a snapshot of the event's volume.
+
+    As ``ManageParameters``; it was a snapshot of this volume before. Since
+    1.2.
+    """
+
+    snapshot_id: str
+    reference: str
+    size_bytes: int
+    name: str = ''
+    description: str = ''
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class UnmanageSnapshotParameters:
+    """A snapshot of the event's volume to give up: its bytes stay.
+
+    One that is gone counts as given up. Since 1.2.
+    """
+
+    snapshot_id: str
+
+
 Parameters = (
     CreateParameters
     | DeleteParameters
@@ -317,6 +380,10 @@ Parameters = (
     | RestoreParameters
     | PurgeParameters
     | MigrateParameters
+    | ManageParameters
+    | UnmanageParameters
+    | ManageSnapshotParameters
+    | UnmanageSnapshotParameters
 )
 
 PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
@@ -335,6 +402,10 @@ PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
     Operation.EDIT: EditParameters,
     Operation.RESTORE: RestoreParameters,
     Operation.PURGE: PurgeParameters,
+    Operation.MANAGE: ManageParameters,
+    Operation.UNMANAGE: UnmanageParameters,
+    Operation.MANAGE_SNAPSHOT: ManageSnapshotParameters,
+    Operation.UNMANAGE_SNAPSHOT: UnmanageSnapshotParameters,
 }
 
 
@@ -543,6 +614,31 @@ class ExporterOffer:
 
     name: str
     storage_protocol: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Manageable:
+    """Something in the storage that is a volume or a snapshot, or may become.
+
+    Since 1.2.
+
+    :param reference: its name in the storage.
+    :param size_bytes: as its user would see it; 0 if that is not known.
+    :param format: ``None`` if that is not known.
+    :param is_safe: whether it can be managed now.
+    :param reason: why not, for people; empty if it can.
+    :param volume_id: the volume that it is; of a snapshot, whose it is or
+        was. ``None``: of none.
+    :param snapshot_id: the snapshot that it is; ``None``: it is none.
+    """
+
+    reference: str
+    size_bytes: int
+    format: Format | None
+    is_safe: bool
+    reason: str = ''
+    volume_id: str | None = None
+    snapshot_id: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

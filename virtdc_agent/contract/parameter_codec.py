@@ -13,6 +13,8 @@ from virtdc_agent.contract.events import EditParameters
 from virtdc_agent.contract.events import ExtendParameters
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import ImportParameters
+from virtdc_agent.contract.events import ManageParameters
+from virtdc_agent.contract.events import ManageSnapshotParameters
 from virtdc_agent.contract.events import MigrateParameters
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Parameters
@@ -22,7 +24,13 @@ from virtdc_agent.contract.events import RestoreParameters
 from virtdc_agent.contract.events import RevertParameters
 from virtdc_agent.contract.events import SnapshotGroupParameters
 from virtdc_agent.contract.events import SnapshotParameters
+from virtdc_agent.contract.events import UnmanageParameters
+from virtdc_agent.contract.events import UnmanageSnapshotParameters
 from virtdc_agent.contract.fields import Reader
+from virtdc_agent.contract.manage_codec import manage_from
+from virtdc_agent.contract.manage_codec import manage_snapshot_from
+from virtdc_agent.contract.manage_codec import manage_snapshot_to
+from virtdc_agent.contract.manage_codec import manage_to
 from virtdc_agent.contract.pieces import description_from
 from virtdc_agent.contract.pieces import description_to
 from virtdc_agent.contract.pieces import MAX_NAME
@@ -46,13 +54,17 @@ def encode_parameters(parameters: Parameters) -> Primitive:
             return {'force': parameters.force, 'is_lost': parameters.is_lost}
         case PurgeParameters():
             return {'deleted_by': parameters.deleted_by}
-        case RestoreParameters():
+        case RestoreParameters() | UnmanageParameters():
             return {}
         case MigrateParameters():
             return {
                 'pool': parameters.pool,
                 'provisioning': value_of(parameters.provisioning),
             }
+        case ManageParameters():
+            return manage_to(parameters)
+        case ManageSnapshotParameters():
+            return manage_snapshot_to(parameters)
         case EditParameters():
             return {
                 'name': parameters.name,
@@ -78,7 +90,11 @@ def encode_parameters(parameters: Parameters) -> Primitive:
                 'snapshot_id': parameters.snapshot_id,
                 **description_to(parameters),
             }
-        case DeleteSnapshotParameters() | RevertParameters():
+        case (
+            DeleteSnapshotParameters()
+            | RevertParameters()
+            | UnmanageSnapshotParameters()
+        ):
             return {'snapshot_id': parameters.snapshot_id}
         case CloneParameters():
             return {
@@ -146,6 +162,16 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
                 provisioning=reader.optional_choice(
                     'provisioning', Provisioning
                 ),
+            )
+        case Operation.MANAGE:
+            return manage_from(reader)
+        case Operation.UNMANAGE:
+            return UnmanageParameters()
+        case Operation.MANAGE_SNAPSHOT:
+            return manage_snapshot_from(reader)
+        case Operation.UNMANAGE_SNAPSHOT:
+            return UnmanageSnapshotParameters(
+                snapshot_id=reader.identifier('snapshot_id')
             )
         case Operation.EDIT:
             return _edit_from(reader)

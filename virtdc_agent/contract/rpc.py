@@ -23,6 +23,12 @@ acknowledge_   ``kind``, ``subject``,       ``item``: the alarm
 alarm          ``by``, ``comment``
 clear_alarm    ``kind``, ``subject``        ``cleared``: whether it was
                                             raised
+get_snapshots  ``volume_id`` or null,       ``items``: snapshots, ``next``;
+               ``marker``, ``limit``        since 1.2
+get_manageable ``marker``, ``limit``        ``items``: manageables in order
+                                            of their references, ``next``;
+                                            since 1.2
+get_manageable ``reference``                ``items``: the one, or none
 get_capacity   none                         ``item``: a capacity
 get_connection ``volume_id``, ``host``      ``connection``: as Cinder's
                                             ``initialize_connection`` returns
@@ -34,6 +40,10 @@ is what ``next`` said, or nothing at first; ``next`` is null at the end.
 
 Where the two sides share a key, a call has also a ``signature`` among its
 arguments, and an answer one among its fields: see ``contract.signing``.
+
+``get_manageable_snapshots`` is as ``get_manageable``, for snapshots. Both
+take ``pool`` too, null for the agent's first, and are asked only of an agent
+that has declared ``manage`` or ``manage_snapshot``.
 
 A refusal is an answer too, never an exception over the bus: ``error`` with
 ``code``, ``message`` and, for a malformed message, ``field``.

@@ -64,19 +64,11 @@ class CopyHandlers:
         volume = outcomes.existing(claim)
         pool = self._pools.of(volume, event.operation)
         snapshot_id = parameters.snapshot_id
-        if any(one.snapshot_id == snapshot_id for one in claim.snapshots):
-            raise exceptions.EventRejected(
-                f'Volume {volume.volume_id} has a snapshot {snapshot_id} '
-                'already: choose another id.'
-            )
+        outcomes.check_has_no(claim, snapshot_id)
         _check_at_rest(volume, at_once=pool.backend.has_instant_copies)
         facts = pool.backend.snapshot(volume.volume_id, snapshot_id, context)
-        return model.Outcome(
-            state=State.SUCCESS,
-            change=model.PutSnapshot(
-                snapshot=self._taken(event, parameters, volume, facts)
-            ),
-            result=_told_of(facts),
+        return outcomes.kept(
+            event, parameters, facts=facts, now=self._clock.now()
         )
 
     def _snapshot_group(
@@ -98,11 +90,16 @@ class CopyHandlers:
             state=State.SUCCESS,
             change=model.PutSnapshots(
                 snapshots=tuple(
-                    self._taken(event, parameters, volume, facts)
+                    outcomes.snapshot(
+                        *(event, parameters, volume.volume_id, facts),
+                        self._clock.now(),
+                    )
                     for volume, facts in every
                 )
             ),
-            result={'snapshots': [_told_of(facts) for _, facts in every]},
+            result={
+                'snapshots': [outcomes.told_of(facts) for _, facts in every]
+            },
         )
 
     def _pool_of_all(
@@ -126,28 +123,6 @@ class CopyHandlers:
             )
         (pool,) = every.values()
         return pool
-
-    def _taken(
-        self,
-        event: events.Event,
-        parameters: (
-            events.SnapshotParameters | events.SnapshotGroupParameters
-        ),
-        volume: events.Volume,
-        facts: model.SnapshotFacts,
-    ) -> events.Snapshot:
-        return events.Snapshot(
-            snapshot_id=facts.snapshot_id,
-            volume_id=volume.volume_id,
-            size_bytes=facts.size_bytes,
-            format=facts.format,
-            created_at=self._clock.now(),
-            name=parameters.name,
-            description=parameters.description,
-            metadata=parameters.metadata,
-            project_id=event.requested_by.project_id,
-            user_id=event.requested_by.user_id,
-        )
 
     def _delete_snapshot(
         self, claim: model.Claim, context: interfaces.OperationContext
@@ -203,7 +178,7 @@ class CopyHandlers:
         if not isinstance(parameters, events.CloneParameters):
             raise TypeError(parameters)
         if claim.volume is not None or event.volume_id == parameters.source_id:
-            raise _exists(event.volume_id)
+            raise outcomes.exists(event.volume_id)
         source = claim.source
         if source is None:
             raise exceptions.EventRejected(
@@ -262,7 +237,7 @@ class CopyHandlers:
         if not isinstance(parameters, events.ImportParameters):
             raise TypeError(parameters)
         if claim.volume is not None:
-            raise _exists(event.volume_id)
+            raise outcomes.exists(event.volume_id)
         pool = self._pools.choose(parameters.pool)
         backend = pool.backend
         pool.check_offers(event.operation)
@@ -342,14 +317,6 @@ def _check_group(
         )
 
 
-def _told_of(facts: model.SnapshotFacts) -> dict[str, object]:
-    return {
-        'snapshot_id': facts.snapshot_id,
-        'size_bytes': facts.size_bytes,
-        'format': facts.format.value,
-    }
-
-
 def _snapshot_of(
     volume: events.Volume, claim: model.Claim, snapshot_id: str
 ) -> events.Snapshot:
@@ -358,10 +325,4 @@ def _snapshot_of(
             return snapshot
     raise exceptions.EventRejected(
         f'Volume {volume.volume_id} has no snapshot {snapshot_id}.'
-    )
-
-
-def _exists(volume_id: str) -> exceptions.EventRejected:
-    return exceptions.EventRejected(
-        f'Volume {volume_id} exists already: choose another id.'
     )

@@ -24,6 +24,7 @@ from virtdc_agent import exceptions
 from virtdc_agent.executor.copying import CopyHandlers
 from virtdc_agent.executor.deleting import DeletionHandlers
 from virtdc_agent.executor.migration import Migration
+from virtdc_agent.executor.managing import ManageHandlers
 from virtdc_agent.executor import outcomes
 from virtdc_agent.executor.room import Rooms
 from virtdc_agent.exports import Exporters
@@ -96,6 +97,7 @@ class Handlers:
             Operation.MIGRATE: Migration(
                 pools=pools, rooms=rooms, clock=clock
             ).run,
+            **ManageHandlers(pools=pools, rooms=rooms, clock=clock).handler_of,
         }
 
     @property
@@ -201,6 +203,22 @@ class Handlers:
                     backend.delete_snapshot(
                         snapshot.volume_id, snapshot.snapshot_id, context
                     )
+                return None
+            case Operation.MANAGE if isinstance(
+                outcome.change, model.PutVolume
+            ):
+                # Its bytes were there before, and stay.
+                backend = self._pools.of(outcome.change.volume).backend
+                backend.unmanage(event.volume_id, context)
+                return None
+            case Operation.MANAGE_SNAPSHOT if claim.volume and isinstance(
+                outcome.change, model.PutSnapshot
+            ):
+                self._pools.of(claim.volume).backend.unmanage_snapshot(
+                    event.volume_id,
+                    outcome.change.snapshot.snapshot_id,
+                    context,
+                )
                 return None
             case Operation.CONNECT if isinstance(
                 outcome.change, model.PutVolume

@@ -27,6 +27,24 @@ def existing(claim: model.Claim) -> events.Volume:
     return claim.volume
 
 
+def check_unused(claim: model.Claim) -> None:
+    """Refuse to part with a volume that somebody or something depends on.
+
+    :raises EventRejected: says who or what.
+    """
+    volume_id = claim.event.volume_id
+    if claim.volume is not None and claim.volume.attached_to:
+        raise exceptions.EventRejected(
+            f'Volume {volume_id} is in use by '
+            f'{listing(claim.volume.attached_to)}: detach it first.'
+        )
+    if claim.snapshots:
+        raise exceptions.EventRejected(
+            f'Volume {volume_id} has {len(claim.snapshots)} snapshots: '
+            f'{claim.event.operation.value} them first.'
+        )
+
+
 def check_choices(
     backend: interfaces.Backend,
     format: Format | None,
@@ -54,6 +72,7 @@ def made(
         events.CreateParameters
         | events.CloneParameters
         | events.ImportParameters
+        | events.ManageParameters
     ),
     *,
     facts: model.VolumeFacts,
@@ -77,6 +96,77 @@ def made(
         pool=pool,
     )
     return success(volume)
+
+
+def kept(
+    event: events.Event,
+    parameters: events.SnapshotParameters | events.ManageSnapshotParameters,
+    *,
+    facts: model.SnapshotFacts,
+    now: datetime.datetime,
+) -> model.Outcome:
+    """Return the outcome of an event that has made a snapshot."""
+    return model.Outcome(
+        state=State.SUCCESS,
+        change=model.PutSnapshot(
+            snapshot=snapshot(event, parameters, event.volume_id, facts, now)
+        ),
+        result=told_of(facts),
+    )
+
+
+def snapshot(
+    event: events.Event,
+    parameters: (
+        events.SnapshotParameters
+        | events.SnapshotGroupParameters
+        | events.ManageSnapshotParameters
+    ),
+    volume_id: str,
+    facts: model.SnapshotFacts,
+    now: datetime.datetime,
+) -> events.Snapshot:
+    """Return the record of a snapshot that an event has made."""
+    return events.Snapshot(
+        snapshot_id=facts.snapshot_id,
+        volume_id=volume_id,
+        size_bytes=facts.size_bytes,
+        format=facts.format,
+        created_at=now,
+        name=parameters.name,
+        description=parameters.description,
+        metadata=parameters.metadata,
+        project_id=event.requested_by.project_id,
+        user_id=event.requested_by.user_id,
+    )
+
+
+def told_of(facts: model.SnapshotFacts) -> dict[str, object]:
+    """Return what is told of a snapshot."""
+    return {
+        'snapshot_id': facts.snapshot_id,
+        'size_bytes': facts.size_bytes,
+        'format': facts.format.value,
+    }
+
+
+def check_has_no(claim: model.Claim, snapshot_id: str) -> None:
+    """Refuse to make a snapshot that the volume has.
+
+    :raises EventRejected: it has one of this id.
+    """
+    if any(one.snapshot_id == snapshot_id for one in claim.snapshots):
+        raise exceptions.EventRejected(
+            f'Volume {claim.event.volume_id} has a snapshot {snapshot_id} '
+            'already: choose another id.'
+        )
+
+
+def exists(volume_id: str) -> exceptions.EventRejected:
+    """Return the error for a volume that is to be made and is there."""
+    return exceptions.EventRejected(
+        f'Volume {volume_id} exists already: choose another id.'
+    )
 
 
 def success(volume: events.Volume) -> model.Outcome:

@@ -32,6 +32,9 @@ _WITH_SNAPSHOTS = frozenset(
         Operation.REVERT.value,
         Operation.CLONE.value,
         Operation.MIGRATE.value,
+        Operation.UNMANAGE.value,
+        Operation.MANAGE_SNAPSHOT.value,
+        Operation.UNMANAGE_SNAPSHOT.value,
     }
 )
 """Which events are told of snapshots: the others need not ask."""

@@ -8,6 +8,7 @@ from unittest import mock
 
 from tests.unit.agent import builders
 from virtdc_agent.backends.memory import MemoryBackend
+from virtdc_agent.backends.memory_storage import MemoryStranger
 from virtdc_agent.clock import FakeClock
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
@@ -217,6 +218,86 @@ class TestQuestions(EndpointCase):
         (item,) = answer['items']
         self.assertEqual('v2', codec.decode(item, Volume).volume_id)
         self.assertIsNone(answer['next'])
+
+    def take_snapshot(self, volume_id: str, snapshot_id: str) -> None:
+        parameters = events.SnapshotParameters(snapshot_id=snapshot_id)
+        self.journal.append(builders.event_of(volume_id, parameters))
+        (claim,) = self.journal.claim(Lane.COPY, 1)
+        snapshot = events.Snapshot(
+            snapshot_id=snapshot_id,
+            volume_id=volume_id,
+            size_bytes=GIB,
+            format=events.Format.RAW,
+            created_at=claim.event.created_at,
+        )
+        self.journal.settle(
+            claim,
+            model.Outcome(
+                state=State.SUCCESS,
+                change=model.PutSnapshot(snapshot=snapshot),
+            ),
+        )
+
+    def test_get_snapshots_in_pages(self) -> None:
+        for volume_id in ('v', 'w'):
+            self.make_volume(volume_id)
+        for volume_id, snapshot_id in (('v', 'a'), ('w', 'b'), ('v', 'c')):
+            self.take_snapshot(volume_id, snapshot_id)
+        answer = self.ask('get_snapshots', limit=2)
+        self.assertEqual('b', answer['next'])
+        answer = self.ask('get_snapshots', marker='b')
+        self.assertIsNone(answer['next'])
+        answer = self.ask('get_snapshots', volume_id='v')
+        self.assertEqual(
+            ['a', 'c'],
+            [
+                codec.decode(one, events.Snapshot).snapshot_id
+                for one in answer['items']
+            ],
+        )
+        for field, arguments in (
+            ('volume_id', {'volume_id': '../v'}),
+            ('marker', {'marker': 1}),
+            ('limit', {'limit': 1001}),
+        ):
+            self.assert_refused(
+                'malformed', self.ask('get_snapshots', **arguments), field
+            )
+
+    def test_get_manageable_in_pages(self) -> None:
+        for name in ('a', 'b', 'c'):
+            self.backend.storage.manageable[name] = MemoryStranger(
+                size_bytes=GIB
+            )
+        answer = self.ask('get_manageable', limit=2)
+        self.assertEqual(('b', 2), (answer['next'], len(answer['items'])))
+        answer = self.ask('get_manageable', marker='b', limit=2)
+        (item,) = answer['items']
+        self.assertIsNone(answer['next'])
+        found = codec.decode(item, events.Manageable)
+        self.assertEqual(('c', True), (found.reference, found.is_safe))
+        answer = self.ask('get_manageable', reference='a')
+        self.assertEqual(1, len(answer['items']))
+        answer = self.ask('get_manageable', reference='../a')
+        self.assertEqual([], answer['items'])
+        self.assertEqual([], self.ask('get_manageable_snapshots')['items'])
+
+    def test_get_manageable_malformed_or_not_offered(self) -> None:
+        for call in ('get_manageable', 'get_manageable_snapshots'):
+            for field, arguments in (
+                ('reference', {'reference': 'a\0'}),
+                ('reference', {'reference': 'a' * 256}),
+                ('marker', {'marker': 1}),
+                ('limit', {'limit': 0}),
+                ('pool', {'pool': '../x'}),
+            ):
+                self.assert_refused(
+                    'malformed', self.ask(call, **arguments), field
+                )
+            self.assert_refused('conflict', self.ask(call, pool='none'))
+        self.backend.operations = frozenset({events.Operation.CREATE})
+        for call in ('get_manageable', 'get_manageable_snapshots'):
+            self.assert_refused('conflict', self.ask(call))
 
     def test_get_capacity(self) -> None:
         self.make_volume('v')

@@ -68,11 +68,14 @@ class TestLives(unittest.TestCase):
 
     def test_all_that_is_asked_for(self) -> None:
         steps = [one for life in self.lives(6) for one in life]
-        # Images want an image store; what people say of volumes, the trash,
-        # pools, and groups, which are of several lives, have their own tests.
+        # Images want an image store, and what is managed a file to be there;
+        # what people say of volumes, the trash, pools, and groups, which are
+        # of several lives, have tests of their own.
         others = {
             *(Operation.IMPORT, Operation.EDIT, Operation.RESTORE),
             *(Operation.PURGE, Operation.SNAPSHOT_GROUP, Operation.MIGRATE),
+            *(Operation.MANAGE, Operation.UNMANAGE),
+            *(Operation.MANAGE_SNAPSHOT, Operation.UNMANAGE_SNAPSHOT),
         }
         self.assertEqual(
             set(Operation) - others, {one.event.operation for one in steps}

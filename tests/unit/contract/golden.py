@@ -439,6 +439,62 @@ V1_2: dict[str, Message] = {
     'volume-in-pool': dataclasses.replace(
         V1_1['volume'], pool='fast', exporter='iscsi-tgt'
     ),
+    'event-manage': event(
+        events.ManageParameters(
+            reference='Datenbank für Zoë.qcow2',
+            size_bytes=20 * GIB,
+            name='Zoë',
+            description='Was there before.',
+            metadata={'tier': 'gold'},
+            format=Format.QCOW2,
+            provisioning=Provisioning.THIN,
+            pool='slow',
+        )
+    ),
+    'event-manage-plain': event(
+        events.ManageParameters(reference='disk.img', size_bytes=GIB)
+    ),
+    'event-unmanage': event(events.UnmanageParameters()),
+    'event-manage-snapshot': event(
+        events.ManageSnapshotParameters(
+            snapshot_id=SNAPSHOT_ID,
+            reference='snapshot-before',
+            size_bytes=10 * GIB,
+            name='Vor dem Umbau 数据',
+            description='Two lines,\nand a\ttab.',
+            metadata={'kept': 'for a week'},
+        )
+    ),
+    'event-manage-snapshot-plain': event(
+        events.ManageSnapshotParameters(
+            snapshot_id=SNAPSHOT_ID, reference='s', size_bytes=1
+        )
+    ),
+    'event-unmanage-snapshot': event(
+        events.UnmanageSnapshotParameters(snapshot_id=SNAPSHOT_ID)
+    ),
+    'manageable': events.Manageable(
+        reference='Datenbank für Zoë.qcow2',
+        size_bytes=10 * GIB,
+        format=Format.QCOW2,
+        is_safe=True,
+    ),
+    'manageable-not-safe': events.Manageable(
+        reference='disk.vmdk',
+        size_bytes=0,
+        format=None,
+        is_safe=False,
+        reason='Its format is not known here.',
+    ),
+    'manageable-snapshot': events.Manageable(
+        reference='snapshot-before',
+        size_bytes=10 * GIB,
+        format=Format.RAW,
+        is_safe=False,
+        reason='It is managed already.',
+        volume_id=VOLUME_ID,
+        snapshot_id=SNAPSHOT_ID,
+    ),
     'capacity': dataclasses.replace(
         V1_1['capacity'],
         operations=frozenset(Operation),

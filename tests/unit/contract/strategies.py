@@ -61,6 +61,8 @@ requesters = st.builds(
     request_id=names,
 )
 
+references = names.filter(bool)
+
 _parameters = {
     Operation.CREATE: st.builds(
         events.CreateParameters,
@@ -152,6 +154,30 @@ _parameters = {
         name=names,
         description=texts(500),
         metadata=metadata,
+    ),
+    Operation.MANAGE: st.builds(
+        events.ManageParameters,
+        pool=st.none() | identifiers,
+        reference=references,
+        size_bytes=sizes,
+        name=names,
+        description=texts(500),
+        metadata=metadata,
+        format=st.none() | st.sampled_from(Format),
+        provisioning=st.none() | st.sampled_from(Provisioning),
+    ),
+    Operation.UNMANAGE: st.builds(events.UnmanageParameters),
+    Operation.MANAGE_SNAPSHOT: st.builds(
+        events.ManageSnapshotParameters,
+        snapshot_id=identifiers,
+        reference=references,
+        size_bytes=sizes,
+        name=names,
+        description=texts(500),
+        metadata=metadata,
+    ),
+    Operation.UNMANAGE_SNAPSHOT: st.builds(
+        events.UnmanageSnapshotParameters, snapshot_id=identifiers
     ),
 }
 
@@ -290,6 +316,16 @@ messages = st.one_of(
         metadata=metadata,
         project_id=names,
         user_id=names,
+    ),
+    st.builds(
+        events.Manageable,
+        reference=references,
+        size_bytes=counts,
+        format=st.none() | st.sampled_from(Format),
+        is_safe=st.booleans(),
+        reason=texts(500),
+        volume_id=st.none() | identifiers,
+        snapshot_id=st.none() | identifiers,
     ),
     st.builds(
         events.Capacity,

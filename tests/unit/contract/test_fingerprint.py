@@ -211,7 +211,10 @@ FINGERPRINTS['1.1'] = with_operations(
     },
 )
 
-MORE_1_2 = f'{MORE}|edit|restore|purge|snapshot_group|migrate'
+MORE_1_2 = (
+    f'{MORE}|edit|restore|purge|snapshot_group|migrate'
+    '|manage|unmanage|manage_snapshot|unmanage_snapshot'
+)
 SEVERITIES = 'critical|major|minor|warning'
 CHANGES = 'raised|changed|acknowledged|cleared'
 
@@ -258,6 +261,33 @@ FINGERPRINTS['1.2'] = with_operations(
         'virtdc.event connect': {
             **FINGERPRINTS['1.1']['virtdc.event connect'],
             'parameters.exporter': 'text or null',
+        },
+        'virtdc.event manage': with_parameters(
+            reference='text, required',
+            size_bytes='integer, required',
+            format=f'{FORMATS} or null',
+            provisioning=f'{PROVISIONINGS} or null',
+            pool='text or null',
+            **DESCRIPTION,
+        ),
+        'virtdc.event unmanage': EVENT,
+        'virtdc.event manage_snapshot': with_parameters(
+            snapshot_id='text, required',
+            reference='text, required',
+            size_bytes='integer, required',
+            **DESCRIPTION,
+        ),
+        'virtdc.event unmanage_snapshot': with_parameters(
+            snapshot_id='text, required'
+        ),
+        'virtdc.manageable': {
+            'reference': 'text, required',
+            'size_bytes': 'integer, required',
+            'format': f'{FORMATS} or null',
+            'is_safe': 'boolean',
+            'reason': 'text',
+            'volume_id': 'text or null',
+            'snapshot_id': 'text or null',
         },
         'virtdc.capacity': {
             **FINGERPRINTS['1.1']['virtdc.capacity'],
@@ -317,8 +347,8 @@ FINGERPRINTS['1.2'] = with_operations(
 )
 
 KINDS = {
-    'bool': 'boolean',
     'str': 'text',
+    'bool': 'boolean',
     'int': 'integer',
     'float': 'number',
     'datetime': 'time',

@@ -29,6 +29,7 @@ KINDS = (
     events.Announcement,
     events.Volume,
     events.Snapshot,
+    events.Manageable,
     events.Capacity,
     events.TrashedVolume,
     alarms.Alarm,

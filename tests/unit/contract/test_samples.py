@@ -66,6 +66,7 @@ class TestSamples(unittest.TestCase):
                 events.Announcement,
                 events.Volume,
                 events.Snapshot,
+                events.Manageable,
                 events.Capacity,
                 events.TrashedVolume,
                 alarms.Alarm,

@@ -588,7 +588,35 @@ class OfferedTest(DriverTestCase):
                 self.driver.clone_image,
                 *(None, builders.volume(), (PLACE, None), IMAGE, None),
             ),
+            Operation.MANAGE: (
+                self.driver.manage_existing,
+                builders.volume(),
+                {'source-name': 'disk.img'},
+            ),
+            Operation.UNMANAGE: (self.driver.unmanage, builders.volume()),
+            Operation.MANAGE_SNAPSHOT: (
+                self.driver.manage_existing_snapshot,
+                builders.snapshot(self.volume),
+                {'source-name': 'snapshot-old'},
+            ),
+            Operation.UNMANAGE_SNAPSHOT: (
+                self.driver.unmanage_snapshot,
+                snapshot,
+            ),
         }
+        self.agent.manageable['disk.img'] = events.Manageable(
+            reference='disk.img',
+            size_bytes=GIB,
+            format=events.Format.RAW,
+            is_safe=True,
+        )
+        self.agent.manageable_snapshots['snapshot-old'] = events.Manageable(
+            reference='snapshot-old',
+            size_bytes=GIB,
+            format=events.Format.RAW,
+            is_safe=True,
+            volume_id=self.volume.name_id,
+        )
 
     def offer(self, *operations: Operation) -> None:
         self.agent.capacity = dataclasses.replace(

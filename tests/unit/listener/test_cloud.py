@@ -50,7 +50,7 @@ class Api(SERVER.BaseHTTPRequestHandler):
         pass
 
 
-class CloudTest(unittest.TestCase):
+class CloudCase(unittest.TestCase):
     def setUp(self) -> None:
         self.answers: list[tuple[int, Any]] = []
         self.requests: list[tuple[str, str, Any]] = []
@@ -98,6 +98,8 @@ class CloudTest(unittest.TestCase):
             if '/volumes' in path
         ]
 
+
+class CloudTest(CloudCase):
     def test_list_in_pages(self) -> None:
         second = {
             **VOLUME,

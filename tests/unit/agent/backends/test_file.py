@@ -584,5 +584,5 @@ class TestStorageFaults(FileCase):
         backend.delete('one', FakeContext('delete', fence=777))
         os.unlink = real
         self.assertIsNone(backend.find('one'))
-        self.assertIn('Volume one is deleted, but', self.log.text)
+        self.assertIn('Volume one: what is left over', self.log.text)
         self.assertEqual(['.trash/one.delete.777'], list(backend.sweep(tuple)))

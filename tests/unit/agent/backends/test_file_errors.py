@@ -23,6 +23,7 @@ from virtdc_agent.conformance import backend as volumes
 from virtdc_agent.conformance.context import FakeContext
 from virtdc_agent.conformance import copies
 from virtdc_agent.conformance import copy_acts
+from virtdc_agent.conformance import managing
 from virtdc_agent import exceptions
 
 VOLUME_ACTS = (
@@ -35,11 +36,16 @@ COPY_ACTS = (
     *(copy_acts.TAKE, copy_acts.DROP, copy_acts.REVERT),
     *(copy_acts.CLONE_LARGER, copy_acts.CLONE_THICK),
 )
+MANAGE_ACTS = (
+    *(managing.MANAGE, managing.UNMANAGE),
+    *(managing.MANAGE_SNAPSHOT, managing.UNMANAGE_SNAPSHOT),
+)
 MAKES = frozenset(
     {
         *(volumes.CREATE.name, volumes.CREATE_THICK.name),
         *(copy_acts.TAKE.name, copy_acts.CLONE_LARGER.name),
         copy_acts.CLONE_THICK.name,
+        *(managing.MANAGE.name, managing.MANAGE_SNAPSHOT.name),
     }
 )
 ERRORS = {
@@ -104,6 +110,13 @@ class TestEveryCallFails(base.TestCase):
     def test_is_told_and_cleaned_up_and_can_be_done_later(self) -> None:
         rules = hooks_of(volumes.BackendRules)
         for act, number in itertools.product(VOLUME_ACTS, ERRORS):
+            steps = self.walk(rules, act, number)
+            self.assertLess(5, steps, act.name)
+
+    def test_so_it_is_with_what_is_managed(self) -> None:
+        rules = hooks_of(managing.ManageRules)
+        # The errors differ in what is told, which is the same for all acts.
+        for act, number in itertools.product(MANAGE_ACTS, (errno.EIO,)):
             steps = self.walk(rules, act, number)
             self.assertLess(5, steps, act.name)
 
