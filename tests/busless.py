@@ -48,7 +48,7 @@ class BuslessService(service.Service):
             **options,
         )
 
-    def _make_server(self, journal, handlers):
+    def _make_server(self, *parts):
         class Nobody:
             def start(self) -> None:
                 pass

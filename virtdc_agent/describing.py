@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Operation
 from virtdc_agent import exceptions
+from virtdc_agent.exports import Exporters
+from virtdc_agent import interfaces
 from virtdc_agent import model
 from virtdc_agent.pools import Pool
+from virtdc_agent.pools import Pools
 
 _NOTHING = model.StorageSpace(total_bytes=0, free_bytes=0)
 
@@ -81,3 +84,53 @@ def capacity(
         pools=tuple(pools),
         exporters=exporters,
     )
+
+
+class Describer:
+    """Says what an agent is and what its pools hold. Safe from any thread.
+
+    :param operations: what can be asked for.
+    :param image_urls: what addresses of readable images begin with.
+    """
+
+    def __init__(
+        self,
+        *,
+        agent: str,
+        journal: interfaces.Journal,
+        pools: Pools,
+        exporters: Exporters,
+        operations: frozenset[Operation],
+        image_urls: tuple[str, ...] = (),
+    ) -> None:
+        self._agent = agent
+        self._journal = journal
+        self._pools = pools
+        self._exporters = exporters
+        self._operations = operations
+        self._image_urls = image_urls
+
+    def describe(self) -> events.Capacity:
+        """Ask the storage and the journal, now.
+
+        :raises BackendError: the only pool does not answer.
+        :raises JournalUnavailable: the journal does not.
+        """
+        counts = self._journal.count()
+        return capacity(
+            agent=self._agent,
+            data_centre=self._journal.data_centre,
+            pools=[
+                pool_capacity(
+                    pool,
+                    self._pools.counts_of(pool, counts),
+                    is_only=len(self._pools) == 1,
+                )
+                for pool in self._pools
+            ],
+            exporters=self._exporters.offers,
+            can_grow_in_use=self._exporters.can_grow_in_use,
+            operations=self._operations,
+            counts=counts,
+            image_urls=self._image_urls,
+        )

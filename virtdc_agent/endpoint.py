@@ -23,7 +23,6 @@ from virtdc_agent.contract.manage_codec import MAX_REFERENCE
 from virtdc_agent.contract import rpc
 from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
-from virtdc_agent import describing
 from virtdc_agent import exceptions
 from virtdc_agent.exports import Exporters
 from virtdc_agent.intake import Intake
@@ -42,17 +41,14 @@ class AgentEndpoint(AlarmCalls):
     def __init__(
         self,
         *,
-        agent: str,
         journal: interfaces.Journal,
         intake: Intake,
         pools: Pools,
         exporters: Exporters,
-        operations: frozenset[events.Operation],
-        image_urls: tuple[str, ...] = (),
+        describe: Callable[[], events.Capacity],
         topic: str = topics.RPC_TOPIC,
         seal: sealing.Seal | None = None,
     ) -> None:
-        self._agent = agent
         self._topic = topic
         self._seal = seal or sealing.Seal()
         self._journal = journal
@@ -60,8 +56,7 @@ class AgentEndpoint(AlarmCalls):
         self._intake = intake
         self._pools = pools
         self._exporters = exporters
-        self._operations = operations
-        self._image_urls = image_urls
+        self._describe = describe
 
     @answered
     def submit(self, event: object = None) -> Answer:
@@ -200,28 +195,7 @@ class AgentEndpoint(AlarmCalls):
     @answered
     def get_capacity(self) -> Answer:
         """Say what this agent is and what its storage can hold."""
-        counts = self._journal.count()
-        return {
-            'item': codec.encode(
-                describing.capacity(
-                    agent=self._agent,
-                    data_centre=self._journal.data_centre,
-                    pools=[
-                        describing.pool_capacity(
-                            pool,
-                            self._pools.counts_of(pool, counts),
-                            is_only=len(self._pools) == 1,
-                        )
-                        for pool in self._pools
-                    ],
-                    exporters=self._exporters.offers,
-                    can_grow_in_use=self._exporters.can_grow_in_use,
-                    operations=self._operations,
-                    counts=counts,
-                    image_urls=self._image_urls,
-                )
-            )
-        }
+        return {'item': codec.encode(self._describe())}
 
     @answered
     def get_connection(

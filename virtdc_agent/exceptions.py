@@ -8,6 +8,7 @@
     ├── EventConflict            the event id belongs to another event
     ├── EventNotFound            no such event
     ├── VolumeNotFound           no such volume
+    ├── SnapshotNotFound         no such snapshot
     ├── AgentNotFound            no such agent
     ├── AlarmNotFound            no such alarm
     ├── LeaseLost                forget the claim: it is another's now
@@ -47,6 +48,10 @@ class EventNotFound(AgentError):
 
 class VolumeNotFound(AgentError):
     """The data centre has no such volume."""
+
+
+class SnapshotNotFound(AgentError):
+    """The data centre has no such snapshot."""
 
 
 class AgentNotFound(AgentError):

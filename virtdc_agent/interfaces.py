@@ -416,6 +416,35 @@ class JournalKeeping(Alarms):
         """
 
     @abc.abstractmethod
+    def count_ahead(self, event_id: str, most: int) -> int | None:
+        """Return how many waiting events are likely begun before this one.
+
+        Of its lane, by their present order; not exact, since others may
+        begin first whose volume is free. At most ``most``, where counting
+        ends.
+
+        :returns: ``None``: it does not wait.
+        :raises EventNotFound: there is no such event.
+        """
+
+    @abc.abstractmethod
+    def get_volume_page(self, query: model.VolumeQuery) -> model.VolumeListing:
+        """Return a page of volumes."""
+
+    @abc.abstractmethod
+    def get_snapshot(self, snapshot_id: str) -> events.Snapshot:
+        """Return a snapshot.
+
+        :raises SnapshotNotFound: there is none.
+        """
+
+    @abc.abstractmethod
+    def get_snapshot_page(
+        self, query: model.SnapshotQuery
+    ) -> model.SnapshotPage:
+        """Return a page of snapshots, by id."""
+
+    @abc.abstractmethod
     def get_agents(self) -> Sequence[model.AgentRecord]:
         """Return the agents that have joined, by name."""
 
@@ -984,6 +1013,23 @@ class Policy(abc.ABC):
     @abc.abstractmethod
     def observe(self, window: model.Window) -> int:
         """Judge a window; return the new limit."""
+
+
+class LimitObserver(Protocol):
+    """Is told what the policies find."""
+
+    def begin(self, lane: Lane, limit: int) -> None:
+        """Note the limit that a lane begins with."""
+
+    def observe(self, lane: Lane, window: model.Window, limit: int) -> None:
+        """Note a window and the limit that follows. Must not wait."""
+
+
+class LimitHistory(Protocol):
+    """Remembers what the policies found lately. Safe from any thread."""
+
+    def get_limits(self, lane: Lane) -> Sequence[model.LimitPoint]:
+        """Return the latest windows of a lane, in order; none if unknown."""
 
 
 class Publisher(Protocol):

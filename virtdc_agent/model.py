@@ -226,6 +226,75 @@ class VolumePage:
     next_marker: str | None
 
 
+class VolumeSort(enum.StrEnum):
+    """What a listing of volumes is ordered by; then by id."""
+
+    ID = 'id'
+    NAME = 'name'
+    SIZE = 'size'
+    CREATED = 'created'
+
+    @property
+    def kind(self) -> type[str] | type[int] | type[float]:
+        """Of what type the values are."""
+        return _SORT_KINDS[self]
+
+
+_SORT_KINDS: Mapping[VolumeSort, type[str] | type[int] | type[float]] = {
+    VolumeSort.ID: str,
+    VolumeSort.NAME: str,
+    VolumeSort.SIZE: int,
+    VolumeSort.CREATED: float,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in an order a volume stands, or stood."""
+
+    value: str | int | float
+    volume_id: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeQuery:
+    """Which volumes are wanted, in which order; ``None`` means any.
+
+    :param project_id: empty: those of no project.
+    :param search: what the name has in it, or the id begins with.
+    :param marker: the place after which the page begins.
+    """
+
+    project_id: str | None = None
+    name: str | None = None
+    search: str | None = None
+    sort: VolumeSort = VolumeSort.ID
+    descending: bool = False
+    marker: Place | None = None
+    limit: int = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeListing:
+    """A page of volumes in the order that was wanted.
+
+    :param next_marker: where the following page begins; ``None`` at the end.
+    """
+
+    volumes: Sequence[Volume]
+    next_marker: Place | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotQuery:
+    """Which snapshots are wanted, by id; ``None`` means any."""
+
+    project_id: str | None = None
+    volume_id: str | None = None
+    marker: str | None = None
+    limit: int = 100
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotPage:
     """A page of snapshots, in order of ``snapshot_id``.
@@ -515,3 +584,20 @@ class Window:
     concurrency: float = 0.0
     unfinished: Sequence[Unfinished] = ()
     abandoned: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LimitPoint:
+    """What a policy found at the end of a window.
+
+    :param limit: from now on.
+    :param taken: how many were taken in the window.
+    :param running: how many ran, the mean over the window.
+    :param is_full: whether the former limit held work back.
+    """
+
+    at: datetime.datetime
+    limit: int
+    taken: int
+    running: float
+    is_full: bool

@@ -463,6 +463,105 @@ OUTBOX_OPTS = [
     ),
 ]
 
+API_GROUP = cfg.OptGroup('api', "The agent's REST API and web console")
+API_OPTS = [
+    cfg.BoolOpt(
+        'enabled',
+        default=False,
+        help='Serve the REST API from the agent itself. It can also be run '
+        'beside the agents, as the WSGI application '
+        'virtdc_agent.api.wsgi:application; it then needs the same '
+        'configuration.',
+    ),
+    cfg.HostAddressOpt(
+        'bind_host',
+        default='127.0.0.1',
+        help='Address to listen on. Beyond this machine the agent listens '
+        'only with authentication, and warns without TLS.',
+    ),
+    cfg.PortOpt(
+        'bind_port',
+        default=8788,
+        help='Port to listen on.',
+    ),
+    cfg.IntOpt(
+        'threads',
+        default=8,
+        min=1,
+        max=256,
+        help='How many requests are answered at once, beside those that '
+        'follow changes: max_watchers more threads are for these.',
+    ),
+    cfg.IntOpt(
+        'max_watchers',
+        default=32,
+        min=1,
+        max=1024,
+        help='How many clients may follow changes at once, by waiting for '
+        'them or by a stream; each takes a thread. More are told to come '
+        'back later.',
+    ),
+    cfg.BoolOpt(
+        'enable_sse',
+        default=True,
+        help='Offer changes as a stream of server-sent events. Without it '
+        'clients ask again and again, which every proxy understands.',
+    ),
+    cfg.BoolOpt(
+        'console',
+        default=True,
+        help='Serve the web console under /console/.',
+    ),
+    cfg.StrOpt(
+        'tls_certificate_file',
+        help='Certificate, with its chain, in PEM. With it the API is '
+        'served over TLS alone.',
+    ),
+    cfg.StrOpt(
+        'tls_key_file',
+        help='Private key of the certificate, in PEM.',
+    ),
+    cfg.StrOpt(
+        'auth_strategy',
+        default='token',
+        choices=[
+            ('token', 'static tokens of tokens_file'),
+            ('keystone', 'tokens of Keystone, see [keystone_authtoken]'),
+            ('none', 'nobody is asked; only on a loopback address'),
+        ],
+        help='How callers show who they are.',
+    ),
+    cfg.StrOpt(
+        'tokens_file',
+        default='$state_path/tokens',
+        help='Static tokens, hashed; "virtdc-manage token" writes it. It is '
+        'read again when it changes.',
+    ),
+    cfg.FloatOpt(
+        'rate_per_s',
+        default=50.0,
+        min=0.0,
+        max=100_000.0,
+        help='How many requests a second each caller may make in the long '
+        'run. More are answered with 429. 0: as many as they like.',
+    ),
+    cfg.IntOpt(
+        'burst',
+        default=200,
+        min=1,
+        max=100_000,
+        help='How many requests a caller may make at once after a rest.',
+    ),
+    cfg.FloatOpt(
+        'poll_interval_s',
+        default=0.5,
+        min=0.05,
+        max=60.0,
+        help='How often, in seconds, the journal is searched for changes '
+        'that other processes made, while somebody follows changes.',
+    ),
+]
+
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Make all options known to ``conf``. Idempotent."""
@@ -472,6 +571,8 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(OUTBOX_OPTS, group='outbox')
     conf.register_opts(RETENTION_OPTS, group='retention')
     conf.register_opts(database_options.database_opts, group='database')
+    conf.register_group(API_GROUP)
+    conf.register_opts(API_OPTS, group=API_GROUP)
     conf.register_group(FILE_GROUP)
     conf.register_opts(FILE_OPTS, group=FILE_GROUP)
     conf.register_group(SHARE_GROUP)
@@ -538,6 +639,7 @@ _OPTS: list[tuple[str | cfg.OptGroup, Sequence[cfg.Opt]]] = [
     ('executor', EXECUTOR_OPTS),
     ('outbox', OUTBOX_OPTS),
     ('retention', RETENTION_OPTS),
+    (API_GROUP, API_OPTS),
     (FILE_GROUP, FILE_OPTS),
     (SHARE_GROUP, SHARE_OPTS),
     (ISCSI_TGT_GROUP, ISCSI_TGT_OPTS),

@@ -11,11 +11,14 @@ from oslo_config import cfg
 from pbr import version
 
 from virtdc_agent.alarm_teller import AlarmTeller
+from virtdc_agent.api.making import Api
+from virtdc_agent.api.server import ApiServer
 from virtdc_agent import bus
 from virtdc_agent.clock import SystemClock
 from virtdc_agent.contract import events
 from virtdc_agent.contract.key_file import KeyFile
 from virtdc_agent.contract import sealing
+from virtdc_agent.describing import Describer
 from virtdc_agent.endpoint import AgentEndpoint
 from virtdc_agent import exceptions
 from virtdc_agent.executor.executor import Executor
@@ -30,6 +33,8 @@ from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal.keeping import SqlKeeping
 from virtdc_agent.journal import migrate
 from virtdc_agent.journal.sql import SqlJournal
+from virtdc_agent.limit_history import RecentLimits
+from virtdc_agent.limit_history import Watched
 from virtdc_agent import loading
 from virtdc_agent import model
 from virtdc_agent import opts
@@ -77,7 +82,8 @@ class Service:
         self._clock = clock or SystemClock()
         self._name: str = conf.agent.name
         self._on_end = on_end
-        self._policies = _load_policies(conf)
+        self._limits = RecentLimits(self._clock)
+        self._policies = self._watched(_load_policies(conf))
         self._chosen = _policy_options(conf)
         self._timing = _timing(conf)
         self._pools = loading.load_pools(conf, self._clock)
@@ -93,6 +99,7 @@ class Service:
         self._purger: Purger | None = None
         self._periodic: list[Periodic] = []
         self._server: bus.CallServer | None = None
+        self._api: ApiServer | None = None
 
     def start(self) -> None:
         """Check, recover, and run.
@@ -116,7 +123,11 @@ class Service:
         self._executor = self._make_executor(journal, handlers)
         self._purger = self._make_purger(keeping)
         self._periodic = self._make_periodic(journal, keeping, intake)
-        self._server = self._make_server(journal, intake, handlers)
+        describer = self._describer(journal, handlers)
+        self._server = self._make_server(journal, intake, describer)
+        self._api = self._make_api(
+            journal, keeping, intake, handlers, describer
+        )
         self._sweep()
         self._exporters.resume(lambda: self._attached(journal))
         self._outbox.start()
@@ -125,6 +136,9 @@ class Service:
         for one in self._periodic:
             one.start()
         self._server.start()
+        if self._api is not None:
+            self._api.start()
+            LOG.info('The API listens on port %d.', self._api.port)
         counts = journal.count()
         LOG.info(
             'Agent %s runs: %d volumes, %d events waiting.',
@@ -153,7 +167,7 @@ class Service:
             LOG.error('The changed configuration is not used: %s', exc)
             return
         if self._executor is not None:
-            self._executor.use(policies)
+            self._executor.use(self._watched(policies))
         if self._purger is not None:
             self._purger.use(retention)
         for lane in policies:
@@ -172,6 +186,8 @@ class Service:
             the storage's hands, and the process must be left by force.
         """
         LOG.info('Agent %s is stopping.', self._name)
+        if self._api is not None:
+            self._api.stop()
         if self._server is not None:
             self._server.stop()
         for one in self._periodic:
@@ -187,6 +203,14 @@ class Service:
             self._journal.close()
         LOG.info('Agent %s has stopped.', self._name)
         return idle
+
+    def _watched(
+        self, policies: Mapping[Lane, interfaces.Policy]
+    ) -> Mapping[Lane, interfaces.Policy]:
+        return {
+            lane: Watched(policy, lane, self._limits)
+            for lane, policy in policies.items()
+        }
 
     def _handlers(self, journal: interfaces.Journal) -> Handlers:
         return Handlers(
@@ -338,24 +362,57 @@ class Service:
         self,
         journal: interfaces.Journal,
         intake: Intake,
-        handlers: Handlers,
+        describer: Describer,
     ) -> bus.CallServer:
         return bus.CallServer(
             self._rpc_transport,
             topic=self._conf.agent.topic,
             server=self._name,
             endpoint=AgentEndpoint(
-                agent=self._name,
                 journal=journal,
                 intake=intake,
                 pools=self._pools,
                 exporters=self._exporters,
-                operations=handlers.operations,
-                image_urls=self._images.urls,
+                describe=describer.describe,
                 topic=self._conf.agent.topic,
                 seal=self._seal,
             ),
         )
+
+    def _describer(
+        self, journal: interfaces.Journal, handlers: Handlers
+    ) -> Describer:
+        return Describer(
+            agent=self._name,
+            journal=journal,
+            pools=self._pools,
+            exporters=self._exporters,
+            operations=handlers.operations,
+            image_urls=self._images.urls,
+        )
+
+    def _make_api(
+        self,
+        journal: interfaces.Journal,
+        keeping: interfaces.JournalKeeping,
+        intake: Intake,
+        handlers: Handlers,
+        describer: Describer,
+    ) -> ApiServer | None:
+        if not self._conf.api.enabled:
+            return None
+        return Api(
+            self._conf,
+            journal=journal,
+            keeping=keeping,
+            intake=intake,
+            clock=self._clock,
+            operations=handlers.operations,
+            describe=describer.describe,
+            limits=self._limits,
+            # On one machine others may write, too: programs of people.
+            others_write=True,
+        ).make_server()
 
 
 def _open_seal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> sealing.Seal:

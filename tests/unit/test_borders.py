@@ -81,7 +81,9 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.journal': PLUGIN,
     'virtdc_agent.pools': Border(own=SEAMS),
     'virtdc_agent.exports': Border(own=SEAMS),
-    'virtdc_agent.describing': Border(own=(*SEAMS, 'virtdc_agent.pools')),
+    'virtdc_agent.describing': Border(
+        own=(*SEAMS, 'virtdc_agent.exports', 'virtdc_agent.pools')
+    ),
     'virtdc_agent.executor': Border(
         own=(
             *(*SEAMS, 'virtdc_agent.capacity', 'virtdc_agent.pools'),
@@ -125,6 +127,7 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.api': Border(
         own=(*SEAMS, 'virtdc_agent.intake'), libraries=None
     ),
+    'virtdc_agent.limit_history': Border(own=SEAMS),
     'virtdc_agent.plugins': Border(own=SEAMS, libraries=['stevedore']),
     'virtdc_agent.opts': Border(
         own=CONTRACT, libraries=['oslo_config', 'oslo_db']

@@ -54,7 +54,9 @@ class TestSamples(base.TestCase):
                     path.name.replace('-config-generator.conf', '.conf.sample')
                 ),
             )
-            for path in sorted((ROOT / 'etc').glob('*/*-generator.conf'))
+            for path in sorted(
+                (ROOT / 'etc').glob('*/*-config-generator.conf')
+            )
         ]
         self.assertEqual(3, len(found))
         return found

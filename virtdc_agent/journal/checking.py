@@ -243,18 +243,19 @@ def _latest(connection: Any) -> Iterator[str]:
 
 
 def _volumes(connection: Any) -> Iterator[str]:
-    query = sa.select(
-        *(VOLUMES.c.volume_id, VOLUMES.c.size_bytes, VOLUMES.c.pool),
-        VOLUMES.c.body,
-    )
     shown = 0
-    for *columns, body in connection.execute(query):
-        volume = rows.volume_from(body)
-        volume_id = columns[0]
-        if columns != [volume_id, volume.size_bytes, volume.pool] or (
-            volume.volume_id != volume_id
+    for row in connection.execute(sa.select(VOLUMES)):
+        volume = rows.volume_from(row.body)
+        said = (
+            *(volume.volume_id, volume.size_bytes, volume.pool),
+            *(volume.project_id, volume.name),
+            volume.created_at.timestamp(),
+        )
+        if said != (
+            *(row.volume_id, row.size_bytes, row.pool, row.project_id),
+            *(row.name, row.created),
         ):
-            yield f'Volume {volume_id}: its record says something else.'
+            yield f'Volume {row.volume_id}: its record says something else.'
             shown += 1
         if shown >= _SHOWN:
             return

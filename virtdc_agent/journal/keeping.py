@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from virtdc_agent.contract.events import Snapshot
 from virtdc_agent.contract.events import Transition
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
@@ -16,6 +17,7 @@ from virtdc_agent.journal.alarm_book import AlarmBook
 from virtdc_agent.journal.change import Change
 from virtdc_agent.journal import checking
 from virtdc_agent.journal import engine as engines
+from virtdc_agent.journal import listing
 from virtdc_agent.journal import purging
 from virtdc_agent.journal.reading import Reader
 from virtdc_agent.journal import rows
@@ -88,6 +90,24 @@ class SqlKeeping(AlarmBook, interfaces.JournalKeeping):
             lambda connection: connection.execute(query).scalars().all()
         )
         return [rows.transition_from(body) for body in bodies]
+
+    def count_ahead(self, event_id: str, most: int) -> int | None:
+        """See the interface."""
+        return listing.count_ahead(self._reader, event_id, most)
+
+    def get_volume_page(self, query: model.VolumeQuery) -> model.VolumeListing:
+        """See the interface."""
+        return listing.get_volume_page(self._reader, query)
+
+    def get_snapshot(self, snapshot_id: str) -> Snapshot:
+        """See the interface."""
+        return listing.get_snapshot(self._reader, snapshot_id)
+
+    def get_snapshot_page(
+        self, query: model.SnapshotQuery
+    ) -> model.SnapshotPage:
+        """See the interface."""
+        return listing.get_snapshot_page(self._reader, query)
 
     def get_agents(self) -> Sequence[model.AgentRecord]:
         """See the interface."""

@@ -79,6 +79,18 @@ def volume_text(volume: Volume) -> str:
     return json.dumps(codec.encode(volume))
 
 
+def volume_values(volume: Volume) -> dict[str, object]:
+    """Return what stands of a volume in its row, beside its id."""
+    return {
+        'size_bytes': volume.size_bytes,
+        'body': volume_text(volume),
+        'pool': volume.pool,
+        'project_id': volume.project_id,
+        'name': volume.name,
+        'created': volume.created_at.timestamp(),
+    }
+
+
 def volume_from(text: str) -> Volume:
     """Read a volume."""
     return codec.decode(json.loads(text), Volume)

@@ -94,9 +94,11 @@ CHANGE_VOLUME = (
     VOLUMES.update()
     .where(VOLUMES.c.volume_id == sa.bindparam('of'))
     .values(
-        size_bytes=sa.bindparam('new_size_bytes'),
-        pool=sa.bindparam('new_pool'),
-        body=sa.bindparam('new_body'),
+        {
+            column.name: sa.bindparam(f'new_{column.name}')
+            for column in VOLUMES.c
+            if column.name != 'volume_id'
+        }
     )
 )
 DROP_VOLUME = VOLUMES.delete().where(VOLUMES.c.volume_id == sa.bindparam('of'))

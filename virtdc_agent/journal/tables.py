@@ -10,7 +10,7 @@ accepted (see ``fairness``), from the end of their project's ``flows``.
 ``totals`` is one row of what must not be counted anew; who holds its lock
 gives out sequences. Its ``pools`` has the totals of each pool: here, and not
 in a table of their own, they cost no statement. ``volumes`` and ``snapshots``
-are what there is now.
+are what there is now, with what they are listed by beside their bodies.
 ``trash`` is what was deleted and can still be restored. ``agents`` are those
 that may claim, with their leases; ``alarms`` what a person must see, and for
 a while what was cleared, so that it can be told.
@@ -112,6 +112,10 @@ VOLUMES = sa.Table(
     sa.Column('size_bytes', BIG, nullable=False),
     sa.Column('pool', NAME, nullable=False, server_default=''),
     sa.Column('body', TEXT, nullable=False),
+    sa.Column('project_id', name_type(255), nullable=False),
+    sa.Column('name', name_type(255), nullable=False),
+    sa.Column('created', SECONDS, nullable=False),
+    sa.Index('ix_volumes_project', 'project_id', 'volume_id'),
 )
 
 SNAPSHOTS = sa.Table(
@@ -120,7 +124,9 @@ SNAPSHOTS = sa.Table(
     sa.Column('snapshot_id', NAME, primary_key=True),
     sa.Column('volume_id', NAME, nullable=False),
     sa.Column('body', TEXT, nullable=False),
+    sa.Column('project_id', name_type(255), nullable=False),
     sa.Index('ix_snapshots_volume', 'volume_id', 'snapshot_id'),
+    sa.Index('ix_snapshots_project', 'project_id', 'snapshot_id'),
 )
 
 TRASH = sa.Table(

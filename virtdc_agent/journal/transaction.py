@@ -491,25 +491,16 @@ class Transaction:
             self.totals.volumes += 1
             self.totals.provisioned_bytes += volume.size_bytes
             pools.add(volume.pool, 1, volume.size_bytes)
-            body = rows.volume_text(volume)
+            values = rows.volume_values(volume)
             if volume_id in before:
                 changed.append(
                     {
                         'of': volume_id,
-                        'new_size_bytes': volume.size_bytes,
-                        'new_pool': volume.pool,
-                        'new_body': body,
+                        **{f'new_{key}': one for key, one in values.items()},
                     }
                 )
             else:
-                fresh.append(
-                    {
-                        'volume_id': volume_id,
-                        'size_bytes': volume.size_bytes,
-                        'pool': volume.pool,
-                        'body': body,
-                    }
-                )
+                fresh.append({'volume_id': volume_id, **values})
         self.totals.pools = pools.to_text()
         self._run(statements.ADD_VOLUMES, fresh)
         self._run(statements.CHANGE_VOLUME, changed)
@@ -527,6 +518,7 @@ class Transaction:
                     'snapshot_id': snapshot.snapshot_id,
                     'volume_id': snapshot.volume_id,
                     'body': rows.snapshot_text(snapshot),
+                    'project_id': snapshot.project_id,
                 }
                 for snapshot in self._snapshots.values()
                 if snapshot is not None

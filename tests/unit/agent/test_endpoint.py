@@ -16,6 +16,7 @@ from virtdc_agent.contract.events import Capacity
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import Volume
+from virtdc_agent.describing import Describer
 from virtdc_agent.endpoint import AgentEndpoint
 from virtdc_agent import exceptions
 from virtdc_agent.exporters.memory import MemoryExporter
@@ -34,13 +35,20 @@ class EndpointCase(unittest.TestCase):
         self.journal = MemoryJournal(agent='a', clock=FakeClock())
         self.journal.join()
         self.backend = MemoryBackend()
+        pools = Pools.of_one(self.backend, 'memory')
+        exporters = Exporters({'memory': MemoryExporter()})
         self.endpoint = AgentEndpoint(
-            agent='a',
             journal=self.journal,
             intake=Intake(self.journal, max_waiting=5),
-            pools=Pools.of_one(self.backend, 'memory'),
-            exporters=Exporters({'memory': MemoryExporter()}),
-            operations=frozenset(events.Operation),
+            pools=pools,
+            exporters=exporters,
+            describe=Describer(
+                agent='a',
+                journal=self.journal,
+                pools=pools,
+                exporters=exporters,
+                operations=frozenset(events.Operation),
+            ).describe,
         )
 
     def ask(self, call: str, **arguments: object) -> dict:

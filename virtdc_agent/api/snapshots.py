@@ -1,0 +1,223 @@
+"""Snapshots of volumes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import falcon
+
+from virtdc_agent.api import access
+from virtdc_agent.api import actions
+from virtdc_agent.api.actions import Action
+from virtdc_agent.api.actions import Answer
+from virtdc_agent.api.platform import Platform
+from virtdc_agent.api import schemas
+from virtdc_agent.api import submitting
+from virtdc_agent.api.submitting import Identity
+from virtdc_agent.api.submitting import Wish
+from virtdc_agent.api import views
+from virtdc_agent.api import volumes
+from virtdc_agent.contract import events
+from virtdc_agent import model
+
+_TAG = 'snapshots'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Snapshots:
+    """All snapshots."""
+
+    platform: Platform
+
+    @actions.described(
+        Action(
+            name='listSnapshots',
+            summary='List snapshots, by id',
+            tag=_TAG,
+            rule='snapshots:list',
+            query={
+                'project_id': schemas.PROJECT,
+                'volume_id': schemas.IDENTIFIER,
+                'marker': schemas.IDENTIFIER,
+                'limit': schemas.LIMIT,
+            },
+            answer=Answer(schema='SnapshotPage'),
+        ),
+        schemas.BODIES,
+    )
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """List snapshots of one's project, or of all."""
+        query = req.context.query
+        page = self.platform.keeping.get_snapshot_page(
+            model.SnapshotQuery(
+                project_id=access.Access(self.platform, req).scope(
+                    'snapshots', query.get('project_id')
+                ),
+                volume_id=query.get('volume_id'),
+                marker=query.get('marker'),
+                limit=query['limit'],
+            )
+        )
+        resp.media = {
+            'snapshots': [views.of_snapshot(one) for one in page.snapshots],
+            'next_marker': page.next_marker,
+        }
+
+    @actions.described(
+        Action(
+            name='createSnapshot',
+            summary='Take a snapshot of a volume',
+            tag=_TAG,
+            rule='snapshots:create',
+            headers=submitting.IDEMPOTENCY,
+            body='SnapshotCreate',
+            answer=submitting.ACCEPTED,
+            problems={
+                404: 'there is no such volume',
+                **submitting.ACCEPTED_PROBLEMS,
+            },
+        ),
+        schemas.BODIES,
+    )
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Have a snapshot taken."""
+        rights, body = access.Access(self.platform, req), req.context.body
+
+        def decide(identity: Identity, former: events.Event | None) -> Wish:
+            if former is not None:
+                project_id = former.requested_by.project_id
+                rights.allow('snapshots:create', project_id)
+            else:
+                project_id = rights.volume(
+                    body['volume_id'], 'snapshots:create'
+                ).project_id
+            return Wish(
+                operation=events.Operation.SNAPSHOT,
+                volume_id=body['volume_id'],
+                parameters=events.SnapshotParameters(
+                    snapshot_id=identity.derive('snapshot'),
+                    name=body.get('name', ''),
+                    description=body.get('description', ''),
+                    metadata=body.get('metadata', {}),
+                ),
+                project_id=project_id,
+            )
+
+        submitting.submit(self.platform, req, resp, decide)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One snapshot."""
+
+    platform: Platform
+
+    @actions.described(
+        Action(
+            name='showSnapshot',
+            summary='Show a snapshot',
+            tag=_TAG,
+            rule='snapshots:show',
+            answer=Answer(schema='Snapshot'),
+            problems={404: 'there is no such snapshot'},
+        ),
+        schemas.BODIES,
+    )
+    def on_get(
+        self, req: falcon.Request, resp: falcon.Response, snapshot_id: str
+    ) -> None:
+        """Show a snapshot."""
+        resp.media = views.of_snapshot(
+            access.Access(self.platform, req).snapshot(
+                snapshot_id, 'snapshots:show'
+            )
+        )
+
+    @actions.described(
+        Action(
+            name='deleteSnapshot',
+            summary='Delete a snapshot',
+            tag=_TAG,
+            rule='snapshots:delete',
+            headers=submitting.IDEMPOTENCY,
+            answer=submitting.ACCEPTED,
+            problems={
+                404: 'there is no such snapshot',
+                **submitting.ACCEPTED_PROBLEMS,
+            },
+        ),
+        schemas.BODIES,
+    )
+    def on_delete(
+        self, req: falcon.Request, resp: falcon.Response, snapshot_id: str
+    ) -> None:
+        """Have a snapshot deleted."""
+        rights = access.Access(self.platform, req)
+
+        def decide(identity: Identity, former: events.Event | None) -> Wish:
+            if former is not None:
+                project_id = former.requested_by.project_id
+                volume_id = former.volume_id
+                rights.allow('snapshots:delete', project_id)
+            else:
+                snapshot = rights.snapshot(snapshot_id, 'snapshots:delete')
+                project_id = snapshot.project_id
+                volume_id = snapshot.volume_id
+            return Wish(
+                operation=events.Operation.DELETE_SNAPSHOT,
+                volume_id=volume_id,
+                parameters=events.DeleteSnapshotParameters(
+                    snapshot_id=snapshot_id
+                ),
+                project_id=project_id,
+            )
+
+        submitting.submit(self.platform, req, resp, decide)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Revert:
+    """Going back to one snapshot."""
+
+    platform: Platform
+
+    @actions.described(
+        Action(
+            name='revertToSnapshot',
+            summary='Have a volume read as its snapshot does',
+            tag=_TAG,
+            rule='snapshots:revert',
+            headers=submitting.IDEMPOTENCY,
+            answer=submitting.ACCEPTED,
+            problems={
+                404: 'there is no such snapshot',
+                **submitting.ACCEPTED_PROBLEMS,
+            },
+        ),
+        schemas.BODIES,
+    )
+    def on_post(
+        self, req: falcon.Request, resp: falcon.Response, snapshot_id: str
+    ) -> None:
+        """Have a volume reverted."""
+        rights = access.Access(self.platform, req)
+
+        def decide(identity: Identity, former: events.Event | None) -> Wish:
+            if former is not None:
+                project_id = former.requested_by.project_id
+                volume_id = former.volume_id
+                rights.allow('snapshots:revert', project_id)
+            else:
+                snapshot = rights.snapshot(snapshot_id, 'snapshots:revert')
+                volume_id = snapshot.volume_id
+                volume = self.platform.journal.get_volume(volume_id)
+                volumes.check_unused(self.platform, volume)
+                project_id = snapshot.project_id
+            return Wish(
+                operation=events.Operation.REVERT,
+                volume_id=volume_id,
+                parameters=events.RevertParameters(snapshot_id=snapshot_id),
+                project_id=project_id,
+            )
+
+        submitting.submit(self.platform, req, resp, decide)
