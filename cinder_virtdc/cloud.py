@@ -27,6 +27,8 @@ PAGE = 1000
 
 ATTACHMENTS = '3.27'
 """The first version of the API that lists attachments."""
+COMPARES_TIMES = '3.60'
+"""The first version of the API that lists what changed after a time."""
 EXTENDS_ATTACHED = '3.42'
 """The first version of the API that extends a volume in use."""
 
@@ -80,7 +82,11 @@ class Cloud(Protocol):
     """
 
     def list_volumes(
-        self, *, host: str | None = None, status: str | None = None
+        self,
+        *,
+        host: str | None = None,
+        status: str | None = None,
+        changed_after: datetime.datetime | None = None,
     ) -> Iterator[CloudVolume]:
         """Yield the volumes of all projects, page by page.
 
@@ -88,6 +94,8 @@ class Cloud(Protocol):
 
         :param host: only those of a backend, as ``host@backend``.
         :param status: only those of a status.
+        :param changed_after: only those whose record was changed then or
+            later; metadata is not of the record.
         """
 
     def get_volume(self, volume_id: str) -> CloudVolume:
@@ -178,7 +186,11 @@ class SdkCloud:
         )
 
     def list_volumes(
-        self, *, host: str | None = None, status: str | None = None
+        self,
+        *,
+        host: str | None = None,
+        status: str | None = None,
+        changed_after: datetime.datetime | None = None,
     ) -> Iterator[CloudVolume]:
         """See the protocol."""
         query = {'all_tenants': '1', 'limit': str(PAGE), 'sort': 'id:asc'}
@@ -186,9 +198,15 @@ class SdkCloud:
             query['host'] = host
         if status is not None:
             query['status'] = status
+        if changed_after is not None:
+            query['updated_at'] = 'gte:' + changed_after.astimezone(
+                datetime.UTC
+            ).strftime('%Y-%m-%dT%H:%M:%S')
         while True:
             page = self._ask(
-                'GET', '/volumes/detail?' + urllib.parse.urlencode(query)
+                'GET',
+                '/volumes/detail?' + urllib.parse.urlencode(query),
+                version=COMPARES_TIMES if changed_after else None,
             )
             for volume in page['volumes']:
                 yield _volume(volume)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
+import datetime
 import threading
 from typing import Any
 
@@ -63,7 +64,11 @@ class FakeCloud:
                 raise TimeoutError(f'{self.writes}, not {count}')
 
     def list_volumes(
-        self, *, host: str | None = None, status: str | None = None
+        self,
+        *,
+        host: str | None = None,
+        status: str | None = None,
+        changed_after: datetime.datetime | None = None,
     ) -> Iterator[CloudVolume]:
         """See the protocol."""
         with self._changed:

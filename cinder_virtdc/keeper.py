@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
+import datetime
 import logging
 import threading
 
@@ -25,6 +26,9 @@ LOG = logging.getLogger(__name__)
 SETTLE_S = 1.0
 """So long a gap may close by itself: messages overtake each other."""
 
+OVERLAP = datetime.timedelta(seconds=30)
+"""So far back Cinder is asked again for what has changed."""
+
 _LONGEST_RETRY_S = 30.0
 
 
@@ -34,6 +38,7 @@ class Intervals:
 
     catch_up_s: float = 10.0
     repair_s: float = 15.0
+    cloud_s: float = 10.0
     resync_s: float = 300.0
 
 
@@ -44,6 +49,7 @@ class Keeper:
     long as one side does not answer, nothing is concluded from that.
 
     :param sync: looks at one volume and does what is to be done.
+    :param ring: has a volume looked at, soon.
     :param on_alarms: called when the book of alarms was asked for anew.
     :param rescue: sets right what is stuck; ``None``: nobody does.
     """
@@ -57,6 +63,7 @@ class Keeper:
         comparison: Comparison,
         router: Router,
         sync: Callable[[str], object],
+        ring: Callable[[str], None],
         clock: Clock,
         intervals: Intervals,
         on_alarms: Callable[[], None] = lambda: None,
@@ -68,6 +75,7 @@ class Keeper:
         self._comparison = comparison
         self._router = router
         self._sync = sync
+        self._ring = ring
         self._clock = clock
         self._on_alarms = on_alarms
         self._rescue = rescue
@@ -87,6 +95,10 @@ class Keeper:
         self._recovery = _Task(
             'set right what is stuck', self.recover, intervals.repair_s
         )
+        self._look_up = _Task(
+            'see what users edit', self.look_up, intervals.cloud_s
+        )
+        self._looked_at: datetime.datetime | None = None
         self._thread = threading.Thread(
             target=self._run, name='virtdc-keeper', daemon=True
         )
@@ -160,6 +172,19 @@ class Keeper:
         if self._rescue is not None:
             self._rescue.run(self._follower.catch_up, self._follower.latest)
 
+    def look_up(self) -> None:
+        """See which names and descriptions users have edited in Cinder.
+
+        :raises VirtDCError: Cinder cannot be asked; nothing is missed.
+        """
+        began = self._clock.now()
+        # The clocks of the two machines may differ a little.
+        since = (self._looked_at or began) - OVERLAP
+        for volume in self._sight.changed_volumes(since):
+            if self._sight.has_news(volume):
+                self._ring(volume.volume_id)
+        self._looked_at = began
+
     def resync(self) -> None:
         """Compare all volumes of both sides.
 
@@ -190,7 +215,7 @@ class Keeper:
                 self._catch_up.attempt(self._clock)
                 with self._changed:
                     self._behind_since = None
-            for task in (self._repair, self._recovery):
+            for task in (self._repair, self._recovery, self._look_up):
                 if task.due_at <= now:
                     task.attempt(self._clock)
 
@@ -205,6 +230,7 @@ class Keeper:
                         self._catch_up_at(),
                         self._repair.due_at,
                         self._recovery.due_at,
+                        self._look_up.due_at,
                     )
                 wait_s = due_at - self._clock.monotonic()
                 if wait_s <= 0:

@@ -33,6 +33,7 @@ class Listener:
             Intervals(
                 catch_up_s=options.catch_up_interval_s,
                 repair_s=options.repair_interval_s,
+                cloud_s=options.cloud_interval_s,
                 resync_s=options.resync_interval_s,
             ),
             on_alarms=self._ring_relays,

@@ -154,6 +154,15 @@ LISTENER_OPTS = [
         'Less may meddle with one that is slow; more keeps users waiting.',
     ),
     cfg.FloatOpt(
+        'cloud_interval_s',
+        default=10.0,
+        min=1.0,
+        max=3600.0,
+        help='Every so many seconds Cinder is asked which volumes have '
+        'changed, to tell the data centre the names and descriptions that '
+        'users have edited. It costs one request, unless very many have.',
+    ),
+    cfg.FloatOpt(
         'resync_interval_s',
         default=300.0,
         min=5.0,

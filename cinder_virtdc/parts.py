@@ -134,6 +134,7 @@ class Parts:
             comparison=self.comparison,
             router=self.router,
             sync=self.syncer.sync,
+            ring=self.syncer.ring,
             clock=self.clock,
             intervals=intervals,
             on_alarms=on_alarms,

@@ -56,6 +56,11 @@ KEYS = frozenset(
 )
 """What shows an event. The others say something of their own."""
 
+SHOWN = KEYS | {
+    *(ALARM, ALARM_MESSAGE, FORMER_STATUS, HELD, AGREED, TOLD, CONFLICT)
+}
+"""All keys that a user may see."""
+
 MAX_LENGTH = 255
 """Of a value, in Cinder."""
 

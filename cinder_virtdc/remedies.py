@@ -6,6 +6,7 @@ import datetime
 import uuid
 
 from cinder_virtdc.client import AgentClient
+from cinder_virtdc.clock import Clock
 from cinder_virtdc.cloud import Cloud
 from cinder_virtdc.cloud import CloudVolume
 from cinder_virtdc import edits
@@ -62,6 +63,24 @@ class Remedies:
                     )
                 self._cloud.delete(volume.volume_id)
         return ''
+
+    def wait(
+        self, event_id: str, *, clock: Clock, timeout_s: float = 300.0
+    ) -> events.Transition:
+        """Return the latest transition of an event, once it has ended.
+
+        :raises OperationTimeout: it has not ended in time.
+        """
+        deadline = clock.monotonic() + timeout_s
+        while clock.monotonic() < deadline:
+            latest = self._client.get_events([event_id]).get(event_id)
+            if latest is not None and latest.state.is_final:
+                return latest
+            clock.pause(0.2)
+        raise exceptions.OperationTimeout(
+            f'Event {event_id} has not ended yet: look at it in the data '
+            'centre.'
+        )
 
     def _submit(
         self,

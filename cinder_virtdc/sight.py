@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import datetime
 
 from cinder_virtdc.alarm_book import AlarmBook
 from cinder_virtdc.client import AgentClient
@@ -86,6 +87,29 @@ class Sight:
         """Yield Cinder's volumes of this data centre, page by page."""
         for host in self._hosts:
             yield from self._cloud.list_volumes(host=host, status=status)
+
+    def changed_volumes(
+        self, after: datetime.datetime
+    ) -> Iterator[CloudVolume]:
+        """Yield those of Cinder's volumes whose record was changed since."""
+        for host in self._hosts:
+            yield from self._cloud.list_volumes(host=host, changed_after=after)
+
+    def has_news(self, volume: CloudVolume) -> bool:
+        """Say whether a user may have edited a volume since it was shown.
+
+        A digest says it, without a question to the data centre.
+        """
+        agreed = volume.properties.get(properties.AGREED)
+        if agreed is None or not self._edits:
+            return False
+        said = edits.fields_of_cloud(
+            name=volume.name,
+            description=volume.description,
+            properties=volume.properties,
+            volume_type=volume.volume_type,
+        )
+        return edits.base_of(said).to_text() != agreed
 
     def platform_volumes(self) -> dict[str, Volume]:
         """Return the data centre's volumes, by their ids."""

@@ -34,5 +34,6 @@ man_pages = [
         ('virtdc-agent', 'execute volume events on storage'),
         ('virtdc-manage', "manage the journal of a data centre's agents"),
         ('cinder-virtdc-listener', 'show events of a data centre in Cinder'),
+        ('cinder-virtdc-manage', 'decide about alarms, compare both sides'),
     )
 ]

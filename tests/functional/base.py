@@ -33,6 +33,7 @@ LISTENER = {
         'catch_up_interval_s': 2,
         'repair_interval_s': 2,
         'stuck_after_s': 4,
+        'cloud_interval_s': 2,
         'resync_interval_s': 10,
         'write_min_interval_s': 0.2,
     },

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import datetime
+import subprocess
+import sys
+import time
 from typing import Any
 import uuid
 
@@ -14,7 +18,6 @@ from tools.lab import installation
 from tools.lab import stack
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
-from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract import topics
 
 GIB = 1024**3
@@ -96,10 +99,6 @@ class SyncCase(test_bus.BusCase):
         self.act(volume_id, 'os-detach')
         self.wait(volume_id)
 
-    def offers(self, operation: Operation) -> bool:
-        item = self.call('get_capacity')['item']
-        return operation.value in item['data']['operations']
-
 
 class TestResize(SyncCase):
     def test_size_quota_and_usage_agree(self) -> None:
@@ -167,6 +166,59 @@ class TestResize(SyncCase):
         self.assertNotIn('virtdc.held', self.wait(volume_id)['metadata'])
 
 
+class TestFullPool(SyncCase):
+    def pool_of(self) -> Mapping[str, Any]:
+        """Return what the scheduler thinks of the pool."""
+        body = self.cloud.get('/scheduler-stats/get_pools?detail=true')
+        found: Mapping[str, Any] = body['pools'][0]['capabilities']
+        return found
+
+    def configure(self, ratio: float) -> None:
+        self.agent.service.stop()
+        self.agent.reconfigure(
+            {'backend_file': {'max_over_subscription_ratio': ratio}}
+        )
+        self.agent.service.start()
+        self.until(
+            lambda: (
+                float(self.pool_of()['max_over_subscription_ratio']) == ratio
+            ),
+            60,
+            lambda: str(self.pool_of()),
+        )
+
+    def test_growth_is_not_counted_twice(self) -> None:
+        self.configure(1.0)
+        self.addCleanup(self.configure, 20.0)
+        volume_id = self.made()
+        pool = self.pool_of()
+        usable = pool['total_capacity_gb'] * (
+            100 - int(pool['reserved_percentage'])
+        )
+        left_gib = int(usable / 100 - pool['provisioned_capacity_gb'])
+        self.made(size=left_gib - 4)
+        self.listener.service.stop()
+        try:
+            # 3 of some 4 GiB: for as many again there is no room.
+            self.grow(volume_id, 4 * GIB)
+            self.until(
+                lambda: self.file_of(volume_id).stat().st_size == 4 * GIB,
+                20,
+                lambda: 'it did not grow',
+            )
+            # Until the scheduler has heard of the pool twice since.
+            for _ in range(2):
+                heard = self.pool_of()['timestamp']
+                self.until(
+                    lambda heard=heard: self.pool_of()['timestamp'] != heard,
+                    30,
+                    lambda: 'no statistics come',
+                )
+        finally:
+            self.listener.service.start()
+        self.wait_size(volume_id, 4)
+
+
 class TestDelete(SyncCase):
     def test_the_record_is_kept_and_says_why(self) -> None:
         volume_id = self.made(metadata={'mine': 'kept'})
@@ -209,6 +261,168 @@ class TestDelete(SyncCase):
         self.assertIn('compute-1', shown['metadata']['virtdc.message'])
         self.assertNotIn('virtdc.alarm', shown['metadata'])
         self.detach(volume_id)
+
+
+class TestEdit(SyncCase):
+    def edit(self, volume_id: str, **wanted: Any) -> str:
+        return self.platform(volume_id, events.EditParameters(**wanted))
+
+    def in_the_data_centre(self, volume_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.call('get_volume', volume_id=volume_id)[
+            'item'
+        ]['data']
+        return found
+
+    def wait_said(self, volume_id: str, **wanted: Any) -> None:
+        """Wait until the cloud says so of a volume."""
+
+        def said() -> dict[str, Any]:
+            shown = self.show(volume_id)
+            mine = {
+                key: value
+                for key, value in shown['metadata'].items()
+                if not key.startswith('virtdc.')
+            }
+            return {**shown, 'metadata': mine}
+
+        self.until(
+            lambda: all(said()[key] == value for key, value in wanted.items()),
+            60,
+            lambda: f'{wanted} wanted: {said()}',
+        )
+
+    def test_an_edit_in_the_data_centre(self) -> None:
+        volume_id = self.made(metadata={'mine': '1', 'old': '2'})
+        self.edit(
+            volume_id,
+            name='new name',
+            description='Said there.',
+            metadata={'mine': '3', 'more': ''},
+        )
+        self.wait_said(
+            volume_id,
+            name='new name',
+            description='Said there.',
+            metadata={'mine': '3', 'more': ''},
+        )
+        self.wait(volume_id, state='success', operation='edit')
+        before = self.call('get_changes', after=0, limit=1)['last']
+        # The next comparison finds nothing to send back.
+        time.sleep(12)
+        events_of = [
+            item['data']
+            for item in self.call('get_changes', after=before, limit=1000)[
+                'items'
+            ]
+            if item['data']['volume_id'] == volume_id
+        ]
+        self.assertEqual([], events_of)
+
+    def test_an_edit_in_the_cloud(self) -> None:
+        volume_id = self.made()
+        self.cloud.ask(
+            'PUT',
+            f'/volumes/{volume_id}',
+            {'volume': {'name': 'from above', 'description': 'Words.'}},
+        )
+        self.until(
+            lambda: self.in_the_data_centre(volume_id)['name'] == 'from above',
+            60,
+            lambda: str(self.in_the_data_centre(volume_id)),
+        )
+        there = self.in_the_data_centre(volume_id)
+        self.assertEqual('Words.', there['description'])
+        self.assertEqual('cloud', there['changed_by'])
+        self.assertFalse(
+            [key for key in there['metadata'] if key == 'virtdc.state']
+        )
+        self.wait(volume_id, state='success', operation='edit')
+
+    def test_both_sides_edit_while_nobody_listens(self) -> None:
+        volume_id = self.made()
+        self.listener.service.stop()
+        try:
+            self.cloud.ask(
+                'PUT', f'/volumes/{volume_id}', {'volume': {'name': 'above'}}
+            )
+            self.edit(volume_id, name='below')
+        finally:
+            self.listener.service.start()
+        self.wait_said(volume_id, name='below')
+        self.until(
+            lambda: (
+                'above'
+                in self.show(volume_id)['metadata'].get('virtdc.conflict', '')
+            ),
+            30,
+            lambda: str(self.show(volume_id)),
+        )
+        self.assertIn('Both sides', self.listener.service.log_text())
+
+
+class TestRemedies(SyncCase):
+    def lost(self, **wanted: Any) -> str:
+        volume_id = self.made(**wanted)
+        self.delete(volume_id)
+        self.wait(volume_id, 'error', alarm='volume-deleted')
+        return volume_id
+
+    def manage(self, *words: str) -> str:
+        """Run ``cinder-virtdc-manage``; return what it prints."""
+        done = subprocess.run(
+            [
+                sys.executable,
+                *('-W', 'ignore', '-m', 'cinder_virtdc.cmd.manage'),
+                *('--config-file', str(self.listener.conf)),
+                *words,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        self.assertEqual(0, done.returncode, done.stderr)
+        return done.stdout
+
+    def test_restore(self) -> None:
+        volume_id = self.lost()
+        self.assertIn(volume_id, self.manage('alarm', 'list'))
+        self.manage('alarm', 'restore', volume_id)
+        shown = self.wait(volume_id)
+        self.assertNotIn('virtdc.alarm', shown['metadata'])
+        self.assertTrue(self.file_of(volume_id).exists())
+        self.assertNotIn(volume_id, self.manage('alarm', 'list'))
+
+    def test_recreate(self) -> None:
+        volume_id = self.lost(size=2)
+        self.manage('alarm', 'recreate', volume_id)
+        self.wait(volume_id)
+        self.assertEqual(2 * GIB, self.file_of(volume_id).stat().st_size)
+
+    def test_acknowledge_and_forget(self) -> None:
+        volume_id = self.lost()
+        self.manage(
+            *('alarm', 'ack', 'volume-deleted', volume_id),
+            *('--comment', 'Seen.'),
+        )
+        self.until(
+            lambda: (
+                f'volume-deleted acknowledged (major, {volume_id}'
+                in self.listener.service.log_text()
+            ),
+            30,
+            lambda: 'the log says nothing of it',
+        )
+        self.manage('alarm', 'forget', volume_id)
+        self.wait_gone(volume_id)
+        self.until(
+            lambda: volume_id not in self.manage('alarm', 'list'),
+            60,
+            lambda: 'the alarm stays',
+        )
+
+    def test_a_comparison_by_hand(self) -> None:
+        self.made()
+        self.assertIn('Compared', self.manage('resync', '--dry-run'))
 
 
 class TestFaults(SyncCase):

@@ -25,7 +25,7 @@ class TestUserGuide(unittest.TestCase):
     def test_has_all_that_a_user_sees(self) -> None:
         text = text_of('doc/source/user/index.rst')
         for word in (
-            *properties.KEYS,
+            *properties.SHOWN,
             *events.State,
             *events.Reason,
             *events.Operation,
@@ -42,7 +42,7 @@ class TestUserGuide(unittest.TestCase):
     def test_names_no_property_that_there_is_not(self) -> None:
         text = text_of('doc/source/user/index.rst')
         self.assertEqual(
-            set(properties.KEYS), set(re.findall(r'``(virtdc\.\w+)``', text))
+            set(properties.SHOWN), set(re.findall(r'``(virtdc\.\w+)``', text))
         )
 
 
