@@ -129,6 +129,25 @@ AGENT_OPTS = [
         'trash.',
     ),
     cfg.FloatOpt(
+        'scan_interval_s',
+        default=300.0,
+        min=0.0,
+        max=86_400.0,
+        help='Every so many seconds one agent compares the storage with the '
+        'journal, to find what was removed or grown behind its back. A '
+        'volume counts as removed when two scans in a row miss it. Less '
+        'finds it sooner and lists the storage more often. 0: never.',
+    ),
+    cfg.IntOpt(
+        'scan_vanish_limit',
+        default=10,
+        min=1,
+        max=10_000_000,
+        help='If a scan misses more volumes than this at once, or more than '
+        'half of them, the storage is not believed: one alarm is raised, and '
+        'no volume counts as removed. More lets more go in one scan.',
+    ),
+    cfg.FloatOpt(
         'drain_timeout_s',
         default=30.0,
         min=0.0,

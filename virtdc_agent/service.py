@@ -41,7 +41,9 @@ from virtdc_agent import opts
 from virtdc_agent.outbox import Outbox
 from virtdc_agent.periodic import Periodic
 from virtdc_agent import plugins
+from virtdc_agent.pools import Pool
 from virtdc_agent.retention import Purger
+from virtdc_agent.scanning import Scanner
 from virtdc_agent import scheduling
 from virtdc_agent.scheduling import Lane
 from virtdc_agent.trash import Emptier
@@ -231,7 +233,7 @@ class Service:
         options = self._conf.agent
         emptier = Emptier(journal=journal, intake=intake, clock=self._clock)
         teller = AlarmTeller(alarms=journal, publisher=self._publisher())
-        return [
+        periodic = [
             Periodic(
                 'alarms',
                 teller.tell,
@@ -248,6 +250,37 @@ class Service:
                 ),
             ),
         ]
+        if options.scan_interval_s:
+            periodic += [
+                self._make_scan(pool, journal, keeping, intake)
+                for pool in self._pools
+            ]
+        return periodic
+
+    def _make_scan(
+        self,
+        pool: Pool,
+        journal: SqlJournal,
+        keeping: interfaces.JournalKeeping,
+        intake: Intake,
+    ) -> Periodic:
+        options = self._conf.agent
+        scanner = Scanner(
+            backend=pool.backend,
+            journal=journal,
+            keeping=keeping,
+            intake=intake,
+            clock=self._clock,
+            vanish_limit=options.scan_vanish_limit,
+            pool=pool.name,
+            is_first=pool is self._pools.first,
+        )
+        return Periodic(
+            f'scan {pool.name}'.strip(),
+            scanner.scan,
+            clock=self._clock,
+            interval_s=options.scan_interval_s,
+        )
 
     def _publisher(self) -> bus.BusPublisher:
         return bus.BusPublisher(

@@ -242,7 +242,7 @@ class World:
                 name=name,
                 options={
                     **_DURABLE,
-                    'agent': {'drain_timeout_s': 5.0},
+                    'agent': {'drain_timeout_s': 5.0, 'trash_s': 0.0},
                     'backend_file': {'max_over_subscription_ratio': 1000},
                     'database': {'connection': self._url},
                     'executor': {'lease_s': LEASE_S, 'timeout_s': TIMEOUT_S},

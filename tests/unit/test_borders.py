@@ -106,6 +106,7 @@ BORDERS: Mapping[str, Border] = {
     ),
     'virtdc_agent.periodic': Border(own=SEAMS),
     'virtdc_agent.trash': Border(own=(*SEAMS, 'virtdc_agent.intake')),
+    'virtdc_agent.scanning': Border(own=(*SEAMS, 'virtdc_agent.intake')),
     'virtdc_agent.alarm_teller': Border(own=SEAMS),
     'virtdc_agent.answering': Border(own=SEAMS),
     'virtdc_agent.alarm_calls': Border(own=(*SEAMS, 'virtdc_agent.answering')),

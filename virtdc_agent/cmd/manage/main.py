@@ -16,6 +16,9 @@ from virtdc_agent.cmd.manage import alarm
 from virtdc_agent.cmd.manage import database
 from virtdc_agent.cmd.manage import event
 from virtdc_agent.cmd.manage import key
+from virtdc_agent.cmd.manage import trash
+from virtdc_agent.cmd.manage import volume
+from virtdc_agent.contract.errors import ContractError
 from virtdc_agent import exceptions
 from virtdc_agent import opts
 
@@ -52,7 +55,7 @@ def main() -> int:
         # Who reads has seen enough; nor is there anybody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (cfg.Error, exceptions.AgentError) as exc:
+    except (cfg.Error, exceptions.AgentError, ContractError) as exc:
         print(f'virtdc-manage: {exc}', file=sys.stderr)
         return 1
     return status
@@ -68,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
 def _add_commands(
     categories: argparse._SubParsersAction[argparse.ArgumentParser],
 ) -> None:
-    for part in (database, event, agent, alarm, key):
+    for part in (database, event, volume, trash, agent, alarm, key):
         part.add_commands(categories)
 
 

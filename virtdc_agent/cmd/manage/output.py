@@ -65,12 +65,24 @@ def _heading(name: str) -> str:
 
 def _cell(value: object) -> str:
     match value:
-        case None | '':
+        case None | '' | []:
             return '-'
         case bool():
             return 'yes' if value else 'no'
         case datetime.datetime():
             return value.strftime('%Y-%m-%d %H:%M:%S')
     text = value if isinstance(value, str) else json.dumps(value)
-    # Names are their users' and must not move the cursor.
+    return clean(text)
+
+
+def clean(text: str) -> str:
+    """Return a text that does not move the cursor: names are their users'."""
     return ''.join(one if one.isprintable() else _UNSHOWN for one in text)
+
+
+def size(size_bytes: int) -> str:
+    """Return a size for people."""
+    for unit, length in (('TiB', 4), ('GiB', 3), ('MiB', 2), ('KiB', 1)):
+        if size_bytes >= 1024**length:
+            return f'{size_bytes / 1024**length:.4g} {unit}'
+    return f'{size_bytes} B'

@@ -15,6 +15,7 @@ import unittest
 
 from tests.unit.agent import builders
 from virtdc_agent.clock import SystemClock
+from virtdc_agent.contract import events
 from virtdc_agent.contract import signing
 from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal.sql import SqlJournal
@@ -181,6 +182,46 @@ class TestManage(ProgramCase):
         self.assertEqual(1, done.returncode)
         self.assertIn('/nowhere/journal', done.stderr)
         self.assertNotIn('Traceback', done.stderr)
+
+    def test_what_an_operator_does_to_volumes(self) -> None:
+        self.manage('db', 'sync')
+        done = self.manage(
+            *('volume', 'create', '10M', '--id', 'v', '--name', 'db data'),
+            *('--property', 'a=b', '-f', 'json'),
+        )
+        self.assertEqual(0, done.returncode, done.stderr)
+        made = json.loads(done.stdout)
+        self.assertEqual(
+            ('create', 'v', 'waiting'),
+            (made['operation'], made['volume_id'], made['state']),
+        )
+        journal = SqlJournal(
+            engines.make_engine(f'sqlite:///{self.folder / "journal.sqlite"}'),
+            agent='reader',
+            clock=SystemClock(),
+        )
+        self.addCleanup(journal.close)
+        event = journal.get_event(made['event_id'])
+        self.assertEqual(
+            events.CreateParameters(
+                size_bytes=10 * 1024**2, name='db data', metadata={'a': 'b'}
+            ),
+            event.parameters,
+        )
+        self.assertIs(events.Origin.PLATFORM, event.origin)
+        self.assertTrue(event.requested_by.user_id)
+        for says, command in (
+            ('no volume v', ('volume', 'delete', 'v', '--yes')),
+            ('identifier|letters, digits', ('volume', 'resize', '/', '1G')),
+            ('not ended after 0 s', ('trash', 'restore', 'v', '--wait')),
+        ):
+            more = ('--timeout', '0') if command[-1] == '--wait' else ()
+            done = self.manage(*command, *more)
+            self.assertEqual(1, done.returncode)
+            self.assertRegex(done.stderr, says)
+        done = self.manage('volume', 'create', 'much')
+        self.assertEqual(2, done.returncode)
+        self.assertIn('is no size', done.stderr)
 
     def test_no_command(self) -> None:
         done = self.run_program('manage')
