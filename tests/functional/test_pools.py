@@ -21,8 +21,8 @@ from typing import Any, ClassVar
 from tests.functional import base as functional
 from tests.functional.test_copies import CopiesCase
 from tests.functional.test_copies import digest
-from tests.unit.agent.backends import mounts
 from tests import tgtd
+from tests.unit.agent.backends import mounts
 from tools.lab import errors
 from tools.lab import nfs_control
 from tools.lab import share as shares

@@ -23,8 +23,8 @@ from virtdc_agent.contract.fields import MAX_ENTRIES
 from virtdc_agent import exceptions
 from virtdc_agent.executor.copying import CopyHandlers
 from virtdc_agent.executor.deleting import DeletionHandlers
-from virtdc_agent.executor.migration import Migration
 from virtdc_agent.executor.managing import ManageHandlers
+from virtdc_agent.executor.migration import Migration
 from virtdc_agent.executor import outcomes
 from virtdc_agent.executor.room import Rooms
 from virtdc_agent.exports import Exporters

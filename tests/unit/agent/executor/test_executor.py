@@ -24,9 +24,9 @@ from virtdc_agent.exports import Exporters
 from virtdc_agent.images import ImageFolders
 from virtdc_agent import interfaces
 from virtdc_agent.journal.memory import MemoryJournal
-from virtdc_agent.pools import Pools
 from virtdc_agent.policies.fixed import FixedPolicy
 from virtdc_agent.policies.shrink import ShrinkPolicy
+from virtdc_agent.pools import Pools
 from virtdc_agent.scheduling import Lane
 
 GIB = builders.GIB
