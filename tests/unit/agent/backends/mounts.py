@@ -28,15 +28,32 @@ def mount_sharing(
 
     :param test: or its class; its end unmounts it.
     """
-    if shutil.which('mkfs.xfs') is None:
-        lack('mkfs.xfs is not installed')
+    _mount_made(
+        test, path, 'mkfs.xfs', '-q', '-m', 'reflink=1', size=SHARING_BYTES
+    )
+
+
+def mount_with_small_files(test: unittest.TestCase, path: Path) -> None:
+    """Mount an empty file system whose files have at most 16 TiB."""
+    _mount_made(test, path, 'mkfs.ext4', '-q', '-F', size=16 * 1024**2)
+
+
+def _mount_made(
+    test: unittest.TestCase | type[unittest.TestCase],
+    path: Path,
+    *make: str,
+    size: int,
+) -> None:
+    """Mount what ``make`` makes of a file in memory."""
+    if shutil.which(make[0]) is None:
+        lack(f'{make[0]} is not installed')
     disk = path.with_name(f'{path.name}-disk')
     disk.mkdir()
     _mount(test, disk, '-t', 'tmpfs', 'tmpfs')
     image = disk / 'image'
     with image.open('wb') as file:
-        file.truncate(SHARING_BYTES)
-    _run('mkfs.xfs', '-q', '-m', 'reflink=1', str(image))
+        file.truncate(size)
+    _run(*make, str(image))
     _mount(test, path, '-o', 'loop', str(image))
 
 
