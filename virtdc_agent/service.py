@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import logging
+from typing import Any
 
 from oslo_config import cfg
 from pbr import version
@@ -127,9 +128,10 @@ class Service:
         self._periodic = self._make_periodic(journal, keeping, intake)
         describer = self._describer(journal, handlers)
         self._server = self._make_server(journal, intake, describer)
-        self._api = self._make_api(
-            journal, keeping, intake, handlers, describer
-        )
+        if self._conf.api.enabled:
+            self._api = self._api_over(
+                journal, keeping, intake, handlers
+            ).make_server()
         self._sweep()
         self._exporters.resume(lambda: self._attached(journal))
         self._outbox.start()
@@ -424,16 +426,32 @@ class Service:
             image_urls=self._images.urls,
         )
 
-    def _make_api(
+    def make_application(self) -> Callable[..., Any]:
+        """Return the API for a web server beside the agents.
+
+        Instead of ``start``: it executes nothing and exports nothing.
+
+        :raises ConfigInvalid: something cannot be used.
+        :raises JournalUnavailable: the journal does not answer.
+        """
+        for pool in self._pools:
+            pool.backend.start()
+        journal = open_journal(self._conf, self._clock)
+        handlers = self._handlers(journal)
+        return self._api_over(
+            journal,
+            open_keeping(self._conf, self._clock),
+            Intake(journal, max_waiting=self._conf.agent.max_waiting),
+            handlers,
+        ).application
+
+    def _api_over(
         self,
         journal: interfaces.Journal,
         keeping: interfaces.JournalKeeping,
         intake: Intake,
         handlers: Handlers,
-        describer: Describer,
-    ) -> ApiServer | None:
-        if not self._conf.api.enabled:
-            return None
+    ) -> Api:
         return Api(
             self._conf,
             journal=journal,
@@ -441,11 +459,11 @@ class Service:
             intake=intake,
             clock=self._clock,
             operations=handlers.operations,
-            describe=describer.describe,
+            describe=self._describer(journal, handlers).describe,
             limits=self._limits,
             # On one machine others may write, too: programs of people.
             others_write=True,
-        ).make_server()
+        )
 
 
 def _open_seal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> sealing.Seal:

@@ -125,6 +125,10 @@ BORDERS: Mapping[str, Border] = {
         own=(*SEAMS, 'virtdc_agent.endpoint'),
         libraries=['oslo_config', 'oslo_messaging'],
     ),
+    # The one module of the API that puts it together by itself.
+    'virtdc_agent.api.wsgi': Border(
+        own=('virtdc_agent.opts', 'virtdc_agent.service'), libraries=None
+    ),
     'virtdc_agent.api': Border(
         own=(*SEAMS, 'virtdc_agent.intake'), libraries=None
     ),
@@ -139,6 +143,7 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.cmd': Border(
         own=(
             *SEAMS,
+            'virtdc_agent.api.tokens',
             'virtdc_agent.clock',
             'virtdc_agent.opts',
             'virtdc_agent.service',

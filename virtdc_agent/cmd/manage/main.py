@@ -16,6 +16,7 @@ from virtdc_agent.cmd.manage import alarm
 from virtdc_agent.cmd.manage import database
 from virtdc_agent.cmd.manage import event
 from virtdc_agent.cmd.manage import key
+from virtdc_agent.cmd.manage import token
 from virtdc_agent.cmd.manage import trash
 from virtdc_agent.cmd.manage import volume
 from virtdc_agent.contract.errors import ContractError
@@ -71,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
 def _add_commands(
     categories: argparse._SubParsersAction[argparse.ArgumentParser],
 ) -> None:
-    for part in (database, event, volume, trash, agent, alarm, key):
+    for part in (database, event, volume, trash, agent, alarm, key, token):
         part.add_commands(categories)
 
 
