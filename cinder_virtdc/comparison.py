@@ -139,7 +139,7 @@ class Comparison:
                 self._ring(volume_id)
                 continue
             for show in shows:
-                self._writer.show(show.transition, show.outdated)
+                self._writer.show(show.transition, show.outdated, show.more)
         for finding in report.verdict.raised:
             self._raise(finding)
         for kind, subject in report.verdict.cleared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import datetime
 import logging
 import uuid
@@ -41,7 +42,7 @@ class Hands:
         cloud: Cloud,
         client: AgentClient,
         *,
-        show: Callable[[Transition, tuple[str, ...]], None],
+        show: Callable[[Transition, tuple[str, ...], Mapping[str, str]], None],
         now: Callable[[], datetime.datetime],
     ) -> None:
         self._cloud = cloud
@@ -54,7 +55,7 @@ class Hands:
         """Carry out an action on a volume that was just looked at."""
         match action:
             case reconcile.Show():
-                self._show(action.transition, action.outdated)
+                self._show(action.transition, action.outdated, action.more)
             case reconcile.MakeAvailable():
                 self._cloud.make_available(action.volume_id)
                 LOG.info(

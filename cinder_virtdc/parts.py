@@ -72,11 +72,17 @@ class Parts:
     seal: sealing.Seal = dataclasses.field(default_factory=sealing.Seal)
 
     @classmethod
-    def from_config(cls, conf: cfg.ConfigOpts) -> Parts:
+    def from_config(
+        cls,
+        conf: cfg.ConfigOpts,
+        *,
+        on_request: Callable[[], None] = lambda: None,
+    ) -> Parts:
         """Return the parts that the configuration describes.
 
         Asks nothing yet.
 
+        :param on_request: called before each request to Cinder.
         :raises ConfigInvalid: the configuration cannot work.
         """
         options = conf[opts.LISTENER_GROUP]
@@ -95,7 +101,12 @@ class Parts:
             rate=options.cinder_requests_per_s,
             burst=options.cinder_requests_per_s,
         )
-        cloud = SdkCloud.from_config(conf, bucket.take)
+
+        def pace() -> None:
+            on_request()
+            bucket.take()
+
+        cloud = SdkCloud.from_config(conf, pace)
         return cls.of(
             clock=clock,
             cloud=cloud,

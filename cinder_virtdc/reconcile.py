@@ -52,11 +52,15 @@ class Sides:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Show:
-    """Let a volume show a transition, and no more what is outdated."""
+    """Let a volume show a transition, and no more what is outdated.
+
+    :param more: properties to set with it, in the same request.
+    """
 
     volume_id: str
     transition: Transition
     outdated: tuple[str, ...] = ()
+    more: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +187,12 @@ def reconcile(sides: Sides) -> Sequence[Action]:
             )
         )
     shown = _show(sides)
-    return [*actions, shown] if shown else actions
+    if shown is None:
+        return actions
+    match actions:
+        case [*others, Mark(set=news, removed=())]:
+            return [*others, dataclasses.replace(shown, more=news)]
+    return [*actions, shown]
 
 
 def _settled(sides: Sides) -> Sequence[Action]:

@@ -86,6 +86,10 @@ class Router:
         if transition.state.is_final:
             self._ring(volume_id)
             return
+        if transition.operation in _CHANGES_BOTH:
+            # Mostly over in a moment: not worth a request of its own.
+            self._ring(volume_id, after_s=self._hold_after_s)
+            return
         self._display.show(transition)
         if holds.is_under_way(transition):
             self._ring(volume_id, after_s=self._hold_after_s)

@@ -48,6 +48,7 @@ class Pace:
 class _Want:
     transition: Transition
     outdated: frozenset[str]
+    more: Mapping[str, str] = dataclasses.field(default_factory=dict)
     attempts: int = 0
 
     @property
@@ -117,12 +118,16 @@ class Writer:
             return len(self._final) + len(self._other)
 
     def show(
-        self, transition: Transition, outdated: Iterable[str] = ()
+        self,
+        transition: Transition,
+        outdated: Iterable[str] = (),
+        more: Mapping[str, str] | None = None,
     ) -> None:
         """Let the volume of a transition show it, soon.
 
         :param outdated: keys that the volume is known to have and should
             not.
+        :param more: properties to set in the same request.
         """
         volume_id = transition.volume_id
         with self._wanted:
@@ -132,7 +137,11 @@ class Writer:
             if volume_id in self._gone or volume_id in self._replaced:
                 return
             self._put(
-                _Want(transition=transition, outdated=frozenset(outdated))
+                _Want(
+                    transition=transition,
+                    outdated=frozenset(outdated),
+                    more=more or {},
+                )
             )
             self._wanted.notify_all()
 
@@ -245,7 +254,8 @@ class Writer:
         volume_id = self._alias.get(platform_id, platform_id)
         shown = properties.properties_of(want.transition)
         self._cloud.set_properties(
-            volume_id, {**self._more(want.transition), **shown}
+            volume_id,
+            {**self._more(want.transition), **want.more, **shown},
         )
         outdated = set(want.outdated)
         if platform_id in self._failing:
@@ -342,7 +352,11 @@ class Writer:
 def _merged(one: _Want, other: _Want) -> _Want:
     """Return the want of the later transition, with all that is outdated."""
     later = max((one, other), key=lambda want: want.transition.sequence)
-    return dataclasses.replace(later, outdated=one.outdated | other.outdated)
+    return dataclasses.replace(
+        later,
+        outdated=one.outdated | other.outdated,
+        more={**one.more, **other.more},
+    )
 
 
 def _pause_s(attempts: int) -> float:

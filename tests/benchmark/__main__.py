@@ -16,6 +16,7 @@ from tests.benchmark import pipeline  # noqa: E402
 from tests.benchmark import report  # noqa: E402
 from tests.benchmark import scale  # noqa: E402
 from tests.benchmark.simulator import compare  # noqa: E402
+from tests.benchmark import sync  # noqa: E402
 
 PARTS = {
     'durable': durable.run,
@@ -24,6 +25,7 @@ PARTS = {
     'simulator': compare.run,
     'cloud': cloud.run,
     'copies': copies.run,
+    'sync': sync.run,
 }
 
 
@@ -38,7 +40,9 @@ def main() -> int:
         'simulator: policies, beside an oracle; it has options of its own. '
         "cloud: volumes through real Cinder, beside Cinder's own drivers "
         '(some minutes). copies: snapshots, clones and images through real '
-        'Cinder, beside its NFS driver; needs root.',
+        'Cinder, beside its NFS driver; needs root. '
+        'sync: changes in the data centre until the cloud shows them, and a '
+        'comparison of 10,000 volumes.',
     )
     parser.add_argument(
         'part', nargs='?', choices=[*PARTS, 'all'], default='all'

@@ -7,15 +7,21 @@ from collections.abc import Mapping
 import datetime
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 import uuid
 
+from oslo_config import cfg
 import oslo_messaging
 
+from cinder_virtdc import alarm_reports
+from cinder_virtdc.bus_outlet import BusOutlet
 from tests.functional import test_bus
 from tools.lab import installation
 from tools.lab import stack
+from virtdc_agent.contract import alarms
+from virtdc_agent.contract import catalogue
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
 from virtdc_agent.contract import topics
@@ -556,3 +562,49 @@ class Proxy:
             held, self._held = self._held, []
             for one in [*reversed(held), *held]:
                 self._case.notify(one)
+
+
+class TestAlarmsOnTheBus(test_bus.BusCase):
+    """Where Ceilometer listens: with oslo.messaging's own listener."""
+
+    def error(self, context: Any, *message: Any) -> None:
+        self.heard.append(message)
+        self.arrived.set()
+
+    def test_a_raised_alarm_is_an_error_of_its_project(self) -> None:
+        self.heard: list[Any] = []
+        self.arrived = threading.Event()
+        transport = oslo_messaging.get_notification_transport(
+            cfg.CONF,
+            url=f'{self.lab.rabbitmq.cloud_url}?amqp_durable_queues=true',
+        )
+        self.addCleanup(transport.cleanup)
+        listener = oslo_messaging.get_notification_listener(
+            transport,
+            [oslo_messaging.Target(exchange='openstack', topic='ceilometer')],
+            [self],
+            executor='threading',
+        )
+        listener.start()
+        self.addCleanup(listener.wait)
+        self.addCleanup(listener.stop)
+        now = datetime.datetime.now(datetime.UTC)
+        report = alarm_reports.report_of(
+            alarms.Alarm(
+                kind=catalogue.VOLUME_DELETED.kind,
+                subject='volume-1',
+                severity=alarms.Severity.MAJOR,
+                message='It was deleted.',
+                raised_at=now,
+                updated_at=now,
+            ),
+            alarms.AlarmChange.RAISED,
+            volume={'project_id': 'p', 'size_gib': 1},
+        )
+        BusOutlet(transport, ['ceilometer']).send(report)
+        self.assertTrue(self.arrived.wait(30))
+        publisher, event_type, payload, _ = self.heard[0]
+        self.assertEqual('virtdc.alarm.raised', event_type)
+        self.assertIn('.', publisher)
+        self.assertEqual('p', payload['tenant_id'])
+        self.assertEqual('volume-1', payload['volume_id'])
