@@ -24,7 +24,7 @@ class BuslessService(service.Service):
         **outbox: Any,
     ) -> None:
         super().__init__(conf)
-        self._publisher = publisher
+        self._given = publisher
         self._outbox_options = outbox
 
     @property
@@ -33,6 +33,9 @@ class BuslessService(service.Service):
         if self._journal is None:
             raise AssertionError('the service has not been started')
         return self._journal
+
+    def _publisher(self) -> interfaces.Publisher:
+        return self._given
 
     def _make_outbox(self, journal: interfaces.Journal) -> Outbox:
         options = {
@@ -43,7 +46,7 @@ class BuslessService(service.Service):
         }
         return Outbox(
             journal=journal,
-            publisher=self._publisher,
+            publisher=self._given,
             clock=self._clock,
             **options,
         )

@@ -61,33 +61,18 @@ EVENTS = (
     ),
     copying('v', events.RevertParameters(snapshot_id='s'), event_id='e8'),
     copying(
-        'v', events.UnmanageSnapshotParameters(snapshot_id='s'), event_id='e9'
-    ),
-    copying('v', events.UnmanageParameters(), event_id='e10'),
-    copying(
-        'v',
-        events.ManageParameters(reference='v', size_bytes=3 * GIB),
-        event_id='e11',
-    ),
-    copying(
-        'v',
-        events.ManageSnapshotParameters(
-            snapshot_id='t', reference='s', size_bytes=3 * GIB
-        ),
-        event_id='e12',
-    ),
-    copying(
-        'v', events.DeleteSnapshotParameters(snapshot_id='t'), event_id='e13'
+        'v', events.DeleteSnapshotParameters(snapshot_id='s'), event_id='e9'
     ),
     copying(
         'y',
         events.ManageParameters(reference='stranger', size_bytes=2 * GIB),
-        event_id='e14',
+        event_id='e11',
     ),
+    copying('y', events.UnmanageParameters(), event_id='e12'),
     copying(
         'v',
         events.SnapshotGroupParameters(snapshots={'v': 'gv', 'x': 'gx'}),
-        event_id='e15',
+        event_id='e10',
     ),
 )
 JOURNAL_STEPS = (
