@@ -6,6 +6,7 @@ looking does not load the API that is measured.
 
 from __future__ import annotations
 
+import concurrent.futures
 import datetime
 from pathlib import Path
 import tempfile
@@ -159,7 +160,11 @@ class Sync:
         return 'size', size
 
     def make_many(self) -> None:
-        """Give both sides many volumes: rows in Cinder, events here."""
+        """Give both sides many volumes: rows in Cinder, events here.
+
+        Not while the listener shows each of them.
+        """
+        self._listener.service.stop()
         source, missing = self._ids[0], MANY - VOLUMES
         ids = [str(uuid.uuid4()) for _ in range(missing)]
         with self._database.cursor() as cursor:
@@ -173,12 +178,18 @@ class Sync:
                     (volume_id, source),
                 )
         size = self._sizes[source]
-        for volume_id in ids:
-            self._submit(
-                volume_id,
-                events.CreateParameters(size_bytes=size * GIB, name='many'),
-                events.Origin.CLOUD,
-            )
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for one in pool.map(
+                lambda volume_id: self._submit(
+                    volume_id,
+                    events.CreateParameters(
+                        size_bytes=size * GIB, name='many'
+                    ),
+                    events.Origin.CLOUD,
+                ),
+                ids,
+            ):
+                del one
         self._await(lambda: self._client.get_capacity().volumes >= MANY)
 
     def comparison(self) -> list[tuple[str, str]]:
@@ -188,7 +199,7 @@ class Sync:
         found = self._parts.comparison.run(dry=True)
         took = time.monotonic() - began
         requests = self.requests
-        self._listener.service.restart()
+        self._listener.service.start()
         time.sleep(max(10.0, 3 * took))
         _, memory = report.memory_kib(self._listener.service.pid)
         return [
