@@ -9,11 +9,14 @@ the end of its events and prints how many steps there were.
 from __future__ import annotations
 
 import dataclasses
+import faulthandler
 import json
 import os
 from pathlib import Path
+import shutil
 import sys
 import threading
+import traceback
 
 from oslo_config import cfg
 from oslo_service import backend
@@ -120,13 +123,32 @@ class FilePublisher(interfaces.Publisher):
         self._file.flush()
 
 
-def main() -> None:
-    """Run: ``crashing.py FOLDER CRASH_AT``."""
-    folder, crash_at = Path(sys.argv[1]), int(sys.argv[2])
+def run(folder: Path, crash_at: int) -> None:
+    """Run an agent in this process, which ends by it.
+
+    What it says, also in its log, is in the file ``said``; how many steps
+    there were, in ``steps``.
+    """
+    said = os.open(folder / 'said', os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, sys.stdout.fileno())
+    os.dup2(said, sys.stderr.fileno())
+    # One that hangs says where.
+    faulthandler.dump_traceback_later(45, exit=True)
+    try:
+        _run(folder, crash_at)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _run(folder: Path, crash_at: int) -> None:
     conf = cfg.ConfigOpts()
     opts.register_opts(conf)
     conf(['--config-file', str(folder / 'agent.conf')], project='virtdc')
     service.sync_journal(conf)
+    if not crash_at:
+        shutil.copy(folder / 'journal.sqlite', folder / 'empty.sqlite')
     steps = Steps(crash_at)
     for name in JOURNAL_STEPS:
         steps.wrap(SqlJournal, name)
@@ -148,11 +170,6 @@ def main() -> None:
             last = journal.get_changes(0, 1).last
         threading.Event().wait(0.005)
     agent.stop()
-    print(steps.count)
+    (folder / 'steps').write_text(str(steps.count), encoding='ascii')
     # At once: not one more step in some destructor.
-    sys.stdout.flush()
     os._exit(0)
-
-
-if __name__ == '__main__':
-    main()

@@ -1,0 +1,266 @@
+"""The data centre's API: Keystone, TLS, the bus, and Cinder behind it."""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import json
+from pathlib import Path
+import ssl
+import subprocess
+import tempfile
+from typing import Any
+
+from tests.functional import base
+from tools.lab import identity
+from tools.lab import installation
+from tools.lab import ports
+from tools.lab import rest
+from tools.lab import stack
+from tools.lab import virtdc
+
+GIB = base.GIB
+PORTS = ports.Ports()
+
+
+@functools.cache
+def secure_lab() -> stack.Lab:
+    """Return a cloud whose agent serves its API to Keystone's users."""
+    folder = Path(tempfile.mkdtemp(prefix='virtdc-tls-'))
+    subprocess.run(
+        [
+            *('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes'),
+            *('-keyout', str(folder / 'key'), '-out', str(folder / 'cert')),
+            *('-days', '1', '-subj', '/CN=127.0.0.1'),
+            *('-addext', 'subjectAltName = IP:127.0.0.1'),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (folder / 'key').chmod(0o600)
+    lab = base.start(
+        base.settings(
+            keystone=True, agent=virtdc.AgentSettings(options=base.DURABLE)
+        )
+    )
+    if lab.agent is None or lab.keystone is None:
+        raise AssertionError('the lab has no agent or no Keystone')
+    lab.agent.reconfigure(
+        {
+            'api': {
+                'enabled': True,
+                'bind_port': PORTS.take(),
+                'auth_strategy': 'keystone',
+                'tls_certificate_file': folder / 'cert',
+                'tls_key_file': folder / 'key',
+            },
+            'keystone_authtoken': lab.keystone.service_sections('cinder')[
+                'keystone_authtoken'
+            ],
+        }
+    )
+    lab.agent.service.restart()
+    return lab
+
+
+class RestCase(base.CloudCase):
+    def get_lab(self) -> stack.Lab:
+        return secure_lab()
+
+    def setUp(self) -> None:
+        super().setUp()
+        if self.lab.keystone is None:
+            raise AssertionError('the lab has no Keystone')
+        self.keystone = self.lab.keystone
+        api = self.agent.sections['api']
+        self.port = int(str(api['bind_port']))
+        self.trust = ssl.create_default_context(
+            cafile=str(api['tls_certificate_file'])
+        )
+
+    def connect(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(
+            '127.0.0.1', self.port, timeout=60, context=self.trust
+        )
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        user: str | None = identity.ADMIN,
+        **headers: str,
+    ) -> rest.Answer:
+        """Send a request; the names of headers with underscores."""
+        sent = {
+            name.replace('_', '-'): value for name, value in headers.items()
+        }
+        if user is not None:
+            sent |= self.keystone.headers(user)
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            sent['Content-Type'] = 'application/json'
+        connection = self.connect()
+        try:
+            connection.request(method, path, content, sent)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        finally:
+            connection.close()
+        return rest.Answer(
+            status=answer.status,
+            headers={k.lower(): v for k, v in answer.getheaders()},
+            body=json.loads(text) if text else None,
+        )
+
+    def end_of(self, answer: rest.Answer) -> Any:
+        """Return an accepted event once it has ended, by long polls."""
+        self.assertEqual(202, answer.status, answer.body)
+        location = answer.headers['location']
+        path = location[location.index('/v1/') :]
+
+        def is_final() -> bool:
+            nonlocal shown
+            shown = self.ask('GET', path).body
+            return shown['state'] in ('success', 'failed')
+
+        shown: Any = None
+        self.until(is_final, 30, lambda: str(shown))
+        return shown
+
+
+class TestRest(RestCase):
+    @classmethod
+    def tearDownClass(cls) -> None:
+        super().tearDownClass()
+        secure_lab().down()
+
+    def test_a_life_of_a_volume(self) -> None:
+        """On real storage, with everyone watching."""
+        before = self.ask('GET', '/v1/events?limit=1').body
+        body = {'name': 'from here', 'size_bytes': GIB}
+        answer = self.ask(
+            'POST', '/v1/volumes', body, Idempotency_Key='a-life'
+        )
+        again = self.ask('POST', '/v1/volumes', body, Idempotency_Key='a-life')
+        self.assertEqual(answer.headers['location'], again.headers['location'])
+        other = self.ask(
+            'POST',
+            '/v1/volumes',
+            {**body, 'size_bytes': 2 * GIB},
+            Idempotency_Key='a-life',
+        )
+        self.assertEqual(409, other.status)
+        event = self.end_of(answer)
+        self.assertEqual('success', event['state'], event)
+        self.assertEqual('platform', event['origin'])
+        volume_id = event['volume_id']
+        self.assertEqual(
+            GIB, (self.pool / f'volume-{volume_id}').stat().st_size
+        )
+        shown = self.ask('GET', f'/v1/volumes/{volume_id}')
+        edit = {'name': 'other'}
+        path = f'/v1/volumes/{volume_id}'
+        tag = shown.headers['etag']
+        self.end_of(self.ask('PATCH', path, edit, If_Match=tag))
+        self.assertEqual(
+            412, self.ask('PATCH', path, edit, If_Match=tag).status
+        )
+        self.assertEqual('other', self.ask('GET', path).body['name'])
+        changes = self.ask(
+            'GET', f'/v1/changes?after={before["sequence"]}&wait=1'
+        ).body
+        self.assertIn(
+            ('create', 'success'),
+            {
+                (one['operation'], one['state'])
+                for one in changes['changes']
+                if one['volume_id'] == volume_id
+            },
+        )
+        self.end_of(self.ask('DELETE', path))
+        self.assertEqual(404, self.ask('GET', path).status)
+        self.assertEqual(
+            404, self.ask('POST', f'{path}/resize', {'size_bytes': 1}).status
+        )
+
+    def test_who_is_nobody_or_somebody_else(self) -> None:
+        self.assertEqual(401, self.ask('GET', '/v1/volumes', user=None).status)
+        self.assertEqual(
+            401,
+            self.ask(
+                'GET', '/v1/volumes', user=None, X_Auth_Token='made up'
+            ).status,
+        )
+        # The administrator's volume is not there for others.
+        volume_id = self.create()
+        self.wait(volume_id, state='success')
+        path = f'/v1/volumes/{volume_id}'
+        self.assertEqual(200, self.ask('GET', path).status)
+        self.assertEqual(404, self.ask('GET', path, user='demo').status)
+        self.assertEqual(404, self.ask('DELETE', path, user='demo').status)
+        self.assertEqual(
+            403, self.ask('POST', '/v1/agents/agent/drain', user='demo').status
+        )
+
+    def test_a_resize_reaches_the_cloud(self) -> None:
+        volume_id = self.create()
+        self.wait(volume_id, state='success')
+        event = self.end_of(
+            self.ask(
+                'POST',
+                f'/v1/volumes/{volume_id}/resize',
+                {'size_bytes': 2 * GIB},
+            )
+        )
+        self.assertEqual('success', event['state'], event)
+        self.until(
+            lambda: self.show(volume_id)['size'] == 2,
+            60,
+            lambda: str(self.show(volume_id)),
+        )
+
+    def test_the_stream_tells_as_it_happens(self) -> None:
+        connection = self.connect()
+        self.addCleanup(connection.close)
+        connection.request(
+            'GET', '/v1/stream', headers=dict(self.keystone.headers())
+        )
+        stream = connection.getresponse()
+        self.assertEqual(200, stream.status)
+        self.assertIn('text/event-stream', stream.getheader('content-type'))
+        volume_id = self.create()
+        told = b''
+        while volume_id.encode() not in told or b'success' not in told:
+            line = stream.readline()
+            self.assertTrue(line, told)
+            told += line
+        self.wait(volume_id, state='success')
+
+    def test_beside_the_agents_under_uwsgi(self) -> None:
+        port = PORTS.take()
+        venv = installation.Installation.current()
+        process = subprocess.Popen(
+            [
+                venv.program('uwsgi'),
+                *('--http-socket', f'127.0.0.1:{port}', '--master'),
+                *('--threads', '4', '--enable-threads', '--die-on-term'),
+                *('--virtualenv', str(venv.prefix)),
+                *('--module', 'virtdc_agent.api.wsgi:application'),
+                *('--pyargv', f'--config-file {self.agent.conf}'),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        api = rest.Rest(
+            f'http://127.0.0.1:{port}', dict(self.keystone.headers())
+        )
+        self.until(lambda: api.answers('/healthcheck'), 60, lambda: 'no')
+        answer = api.ask('POST', '/v1/volumes', {'size_bytes': GIB})
+        event = self.end_of(answer)
+        self.assertEqual('success', event['state'], event)
+        self.end_of(self.ask('DELETE', f'/v1/volumes/{event["volume_id"]}'))
