@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import os
 from pathlib import Path
 import subprocess
-import time
 import threading
+import time
 
 from tests.conformance import qcow2_images
 from tests.unit.agent.backends import mounts
