@@ -89,6 +89,12 @@ RULES = [
     ),
     _rule('volumes:create', _MEMBER, 'Make a volume.', 'POST', '/v1/volumes'),
     _rule(
+        'volumes:recreate',
+        _OPERATOR,
+        'Make a volume of a given id, in place of one that was lost.',
+        *('POST', '/v1/volumes'),
+    ),
+    _rule(
         'volumes:edit',
         _MEMBER,
         "Change a volume's name, description or metadata.",

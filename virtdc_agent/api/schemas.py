@@ -157,6 +157,12 @@ BODIES: Mapping[str, Schema] = {
         provisioning=choice(events.Provisioning),
         source_volume_id=IDENTIFIER,
         source_snapshot_id=IDENTIFIER,
+        volume_id={
+            **IDENTIFIER,
+            'description': 'of a volume that the cloud still has and the '
+            'data centre has lost, to make an empty one in its place; only '
+            'for operators',
+        },
         project_id=PROJECT,
     ),
     'VolumeEdit': {

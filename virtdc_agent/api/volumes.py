@@ -98,9 +98,13 @@ class Volumes:
             project_id = _owner(rights, body.get('project_id'))
             rights.allow('volumes:create', project_id)
             operation, parameters = self._parameters(rights, body, former)
+            volume_id = body.get('volume_id')
+            if volume_id is not None:
+                # Its owner cannot choose: it might be another's.
+                rights.allow('volumes:recreate', project_id)
             return Wish(
                 operation=operation,
-                volume_id=identity.derive('volume'),
+                volume_id=volume_id or identity.derive('volume'),
                 parameters=parameters,
                 project_id=project_id,
             )

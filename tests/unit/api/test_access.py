@@ -26,6 +26,9 @@ ALLOWED = {
     'volumes:create': (
         *('POST', '/v1/volumes', MINE, OPERATORS | OWN_MEMBERS),
     ),
+    'volumes:recreate': (
+        *('POST', '/v1/volumes', {**MINE, 'volume_id': 'lost'}, OPERATORS),
+    ),
     'volumes:edit': ('PATCH', V, {'name': 'x'}, OPERATORS | OWN_MEMBERS),
     'volumes:force_delete': (*('DELETE', f'{V}?force=true', None, OPERATORS),),
     'volumes:resize': (

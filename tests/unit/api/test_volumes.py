@@ -53,6 +53,36 @@ class TestCreate(base.ApiCase):
         )
         self.assertEqual(events.Origin.PLATFORM, kept.origin)
 
+    def test_in_place_of_one_that_was_lost(self) -> None:
+        body = {'size_bytes': GIB, 'volume_id': 'lost', 'project_id': base.OWN}
+        self.refused(
+            403,
+            'forbidden',
+            self.ask('POST', '/v1/volumes', body, caller='own-member'),
+        )
+        key = {'Idempotency-Key': 'once'}
+        event = self.accepted(
+            self.ask('POST', '/v1/volumes', body, headers=key)
+        )
+        self.assertEqual('lost', event['volume_id'])
+        again = self.ask('POST', '/v1/volumes', body, headers=key)
+        self.assertEqual(event['event_id'], self.accepted(again)['event_id'])
+        self.refused(
+            409,
+            'idempotency-key-reused',
+            self.ask(
+                'POST',
+                '/v1/volumes',
+                {**body, 'volume_id': 'other'},
+                headers=key,
+            ),
+        )
+        self.refused(
+            400,
+            'invalid-body',
+            self.ask('POST', '/v1/volumes', {**body, 'volume_id': '../x'}),
+        )
+
     def test_the_event_has_the_request_id(self) -> None:
         given = 'req-01234567-89ab-cdef-0123-456789abcdef'
         result = self.ask(
