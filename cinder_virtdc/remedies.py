@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from collections.abc import Mapping
 import datetime
+from typing import Protocol
 import uuid
 
-from cinder_virtdc.client import AgentClient
 from cinder_virtdc.clock import Clock
 from cinder_virtdc.cloud import Cloud
 from cinder_virtdc.cloud import CloudVolume
@@ -22,6 +24,25 @@ _NAMESPACE = uuid.UUID('b8f5a0d2-1c5e-54d6-8a37-6f0e2d9c7b14')
 """Of the ids of these events: one remedy of one deletion is one event."""
 
 
+class Submitter(Protocol):
+    """Hands events over to the data centre, whichever way.
+
+    :raises VirtDCError: it was not accepted.
+    """
+
+    def submit(self, event: events.Event) -> object:
+        """Return when the event is accepted; the same twice is one."""
+
+
+class Reader(Protocol):
+    """Knows how it goes with events."""
+
+    def get_events(
+        self, event_ids: Collection[str]
+    ) -> Mapping[str, events.Transition]:
+        """Return the latest transition of each that is known."""
+
+
 class Remedies:
     """Restores, recreates or forgets. Safe from any thread.
 
@@ -31,7 +52,7 @@ class Remedies:
     :raises VirtDCError: from all: it was not done.
     """
 
-    def __init__(self, cloud: Cloud, client: AgentClient) -> None:
+    def __init__(self, cloud: Cloud, client: Submitter) -> None:
         self._cloud = cloud
         self._client = client
 
@@ -63,24 +84,6 @@ class Remedies:
                     )
                 self._cloud.delete(volume.volume_id)
         return ''
-
-    def wait(
-        self, event_id: str, *, clock: Clock, timeout_s: float = 300.0
-    ) -> events.Transition:
-        """Return the latest transition of an event, once it has ended.
-
-        :raises OperationTimeout: it has not ended in time.
-        """
-        deadline = clock.monotonic() + timeout_s
-        while clock.monotonic() < deadline:
-            latest = self._client.get_events([event_id]).get(event_id)
-            if latest is not None and latest.state.is_final:
-                return latest
-            clock.pause(0.2)
-        raise exceptions.OperationTimeout(
-            f'Event {event_id} has not ended yet: look at it in the data '
-            'centre.'
-        )
 
     def _submit(
         self,
@@ -121,6 +124,24 @@ class Remedies:
             if exc.code is not ErrorCode.CONFLICT:
                 raise
         return event_id
+
+
+def await_end(
+    client: Reader, event_id: str, *, clock: Clock, timeout_s: float = 300.0
+) -> events.Transition:
+    """Return the latest transition of an event, once it has ended.
+
+    :raises OperationTimeout: it has not ended in time.
+    """
+    deadline = clock.monotonic() + timeout_s
+    while clock.monotonic() < deadline:
+        latest = client.get_events([event_id]).get(event_id)
+        if latest is not None and latest.state.is_final:
+            return latest
+        clock.pause(0.2)
+    raise exceptions.OperationTimeout(
+        f'Event {event_id} has not ended yet: look at it in the data centre.'
+    )
 
 
 def _anew(volume: CloudVolume) -> events.CreateParameters:

@@ -161,6 +161,8 @@ def _list(conf: cfg.ConfigOpts) -> int:
 
 
 def _remedy(conf: cfg.ConfigOpts) -> int:
+    from cinder_virtdc import remedies
+
     parts = _parts(conf)
     wanted = conf.category
     parts.book.refresh()
@@ -183,7 +185,7 @@ def _remedy(conf: cfg.ConfigOpts) -> int:
     if not event_id:
         print(f'Cinder deletes its record of volume {volume.volume_id}.')
         return 0
-    transition = parts.remedies.wait(event_id, clock=parts.clock)
+    transition = remedies.await_end(parts.client, event_id, clock=parts.clock)
     if transition.state.value != 'success':
         print(
             f'The data centre could not {wanted.policy} volume '
