@@ -9,6 +9,7 @@ project = 'VirtDC'
 copyright = 'VirtDC developers'
 author = 'VirtDC developers'
 extensions = [
+    'cliff.sphinxext',
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'sphinxcontrib.autoprogram',

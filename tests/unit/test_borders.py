@@ -160,8 +160,25 @@ BORDERS: Mapping[str, Border] = {
     ),
     'cinder_virtdc': Border(
         own=('cinder_virtdc', *CONTRACT),
-        never=['cinder_virtdc.cmd', 'cinder_virtdc.driver'],
+        never=[
+            *('cinder_virtdc.cmd', 'cinder_virtdc.driver'),
+            'cinder_virtdc.osc',
+        ],
         libraries=None,
+    ),
+    # On a user's own machine: without Cinder, the bus and the agent.
+    'cinder_virtdc.osc': Border(
+        own=(
+            *CONTRACT,
+            *(
+                f'cinder_virtdc.{name}'
+                for name in (
+                    *('clock', 'cloud', 'deletions', 'edits', 'exceptions'),
+                    *('policy', 'properties', 'remedies', 'translate'),
+                )
+            ),
+        ),
+        libraries=['cliff', 'keystoneauth1', 'osc_lib', 'rich'],
     ),
     'cinder_virtdc.cmd': Border(
         own=('cinder_virtdc', *CONTRACT),
@@ -410,6 +427,12 @@ class TestTheCheck(unittest.TestCase):
             ('cinder_virtdc.driver', 'eventlet'),
             ('cinder_virtdc.listener', 'cinder_virtdc.driver'),
             ('cinder_virtdc.listener', 'openstack.connection'),
+            ('cinder_virtdc.listener', 'cinder_virtdc.osc.client'),
+            ('cinder_virtdc.osc.client', 'cinder.exception'),
+            ('cinder_virtdc.osc.client', 'cinder_virtdc.client'),
+            ('cinder_virtdc.osc.client', 'oslo_messaging'),
+            ('cinder_virtdc.osc.client', 'virtdc_agent.model'),
+            ('cinder_virtdc.osc.v1.event', 'virtdc_agent.api.views'),
             ('cinder_virtdc.reconcile', 'openstack.connection'),
             ('cinder_virtdc.reconcile', 'time'),
             ('cinder_virtdc.translate', 'logging'),

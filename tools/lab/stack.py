@@ -48,6 +48,9 @@ class Settings:
     native_threads: bool = False
     """cinder-volume and cinder-scheduler without eventlet."""
     agent: virtdc.AgentSettings | None = None
+    rest: bool = False
+    """The agent serves its REST API, and Keystone's catalogue, if there is
+    one, names it."""
     listener: virtdc.ListenerSettings | None = None
     pool: Path | None = None
     """Folder of the agent's volumes; by default within the run folder."""
@@ -170,6 +173,7 @@ class Lab:
             native_threads=settings.native_threads,
             backup=settings.backup,
         )
+        self.rest_url = ''
         self.agent: virtdc.Agent | None = None
         if settings.agent is not None:
             self.agent = virtdc.Agent(
@@ -209,6 +213,8 @@ class Lab:
     def addresses(self) -> dict[str, str]:
         """Where the services answer, by name."""
         found = {'cinder': self.cinder.url}
+        if self.rest_url:
+            found['virtdc'] = self.rest_url
         if self.keystone:
             found['keystone'] = self.keystone.url
         if self.glance:
@@ -313,6 +319,8 @@ class Lab:
     def _agent_settings(
         self, wanted: virtdc.AgentSettings
     ) -> virtdc.AgentSettings:
+        if self.settings.rest:
+            wanted = self._with_rest(wanted)
         if not (self.settings.reads_images and self.glance):
             return wanted
         # The agent refuses to start without it, and Glance comes later.
@@ -323,6 +331,24 @@ class Lab:
                 {'agent': {'image_folders': self.glance.images}},
                 wanted.options,
             ),
+        )
+
+    def _with_rest(self, wanted: virtdc.AgentSettings) -> virtdc.AgentSettings:
+        port = self._ports.take()
+        self.rest_url = f'http://127.0.0.1:{port}'
+        sections: dict[str, configuration.Options] = {
+            'api': {
+                'enabled': True,
+                'bind_port': port,
+                'auth_strategy': 'keystone' if self.keystone else 'none',
+            }
+        }
+        if self.keystone:
+            # Of the sections of a service, the one that checks its users.
+            name = 'keystone_authtoken'
+            sections[name] = self.keystone.service_sections('virtdc')[name]
+        return dataclasses.replace(
+            wanted, options=configuration.merge(sections, wanted.options)
         )
 
     def _cinder_sections(self) -> configuration.Sections:
@@ -444,6 +470,8 @@ class Lab:
             # Only if it runs: with an image service that does not answer,
             # "openstack volume create" fails.
             entries.append(catalogue.Entry('image', 'glance', self.glance.url))
+        if self.rest_url:
+            entries.append(catalogue.Entry('virtdc', 'virtdc', self.rest_url))
         entries += self.settings.services
         users = [one.name for one in self.settings.services]
         catalogue.fill(
