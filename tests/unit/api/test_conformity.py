@@ -53,7 +53,6 @@ class TestConformity(base.ApiCase):
 
         @hypothesis.settings(
             max_examples=EXAMPLES,
-            deadline=None,
             derandomize=True,
             database=None,
             suppress_health_check=list(hypothesis.HealthCheck),

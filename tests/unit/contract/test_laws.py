@@ -89,7 +89,7 @@ def damaged(draw: st.DrawFn) -> object:
 
 class TestRoundTrip(unittest.TestCase):
     @hypothesis.given(strategies.messages)
-    @hypothesis.settings(deadline=None, max_examples=300)
+    @hypothesis.settings(max_examples=300)
     def test_what_is_read_is_what_was_written(
         self, message: codec.Message
     ) -> None:
@@ -99,7 +99,6 @@ class TestRoundTrip(unittest.TestCase):
         )
 
     @hypothesis.given(st.datetimes(), st.datetimes())
-    @hypothesis.settings(deadline=None)
     def test_times_sort_as_their_texts_do(
         self, one: datetime.datetime, other: datetime.datetime
     ) -> None:
@@ -123,7 +122,6 @@ class TestRoundTrip(unittest.TestCase):
             ),
         )
     )
-    @hypothesis.settings(deadline=None)
     def test_a_time_of_any_zone_is_the_same_instant(
         self, time: datetime.datetime
     ) -> None:
@@ -132,7 +130,6 @@ class TestRoundTrip(unittest.TestCase):
             self.assertEqual(time, reader.time('at'))
 
     @hypothesis.given(st.text(), st.integers(1, 50))
-    @hypothesis.settings(deadline=None)
     def test_cleaned_text_is_admitted_text(
         self, text: str, max_length: int
     ) -> None:
@@ -143,7 +140,6 @@ class TestRoundTrip(unittest.TestCase):
         self.assertEqual(cleaned, fields.clean_text(cleaned, max_length))
 
     @hypothesis.given(st.sampled_from(rpc.ErrorCode), st.text(), st.text())
-    @hypothesis.settings(deadline=None)
     def test_a_refusal_arrives_whatever_its_text(
         self, code: rpc.ErrorCode, message: str, field: str
     ) -> None:
@@ -159,7 +155,6 @@ class TestRoundTrip(unittest.TestCase):
         )
 
     @hypothesis.given(st.text(), st.text())
-    @hypothesis.settings(deadline=None)
     def test_a_failure_arrives_whatever_its_text(
         self, message: str, phase: str
     ) -> None:
@@ -194,7 +189,7 @@ class TestAnythingElse(unittest.TestCase):
             self.assertLess(len(str(exc)), MAX_ERROR)
 
     @hypothesis.given(strategies.trees | wild)
-    @hypothesis.settings(deadline=None, max_examples=200)
+    @hypothesis.settings(max_examples=200)
     def test_any_json(self, envelope: object) -> None:
         self.check(envelope)
         self.check({'error': envelope})
@@ -210,15 +205,13 @@ class TestAnythingElse(unittest.TestCase):
 
     @hypothesis.given(damaged())
     @hypothesis.settings(
-        deadline=None,
         max_examples=500,
-        suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )
     def test_damaged_messages(self, envelope: object) -> None:
         self.check(envelope)
 
     @hypothesis.given(near_times)
-    @hypothesis.settings(deadline=None, max_examples=300)
+    @hypothesis.settings(max_examples=300)
     def test_what_looks_like_a_time(self, text: str) -> None:
         try:
             fields.Reader({'at': text}, '').time('at')

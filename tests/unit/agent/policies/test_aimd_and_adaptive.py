@@ -4,7 +4,6 @@ import dataclasses
 import unittest
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from virtdc_agent.conformance.policy import window
@@ -60,7 +59,6 @@ def served(limit: int, capacity: float, seconds: float) -> model.Window:
 
 
 class TestLaws(unittest.TestCase):
-    @settings(deadline=None)
     @given(st.integers(1, 50), st.lists(windows(), max_size=40))
     def test_stays_within_its_bounds(self, limit, seen) -> None:
         for kind in KINDS:
@@ -68,7 +66,6 @@ class TestLaws(unittest.TestCase):
             for one in seen:
                 self.assertTrue(1 <= policy.observe(one) <= 50)
 
-    @settings(deadline=None)
     @given(st.lists(windows(), max_size=40))
     def test_overload_never_raises(self, seen) -> None:
         for kind in KINDS:
