@@ -74,6 +74,7 @@ def _rule(
 
 
 RULES = [
+    _rule('me:show', '', 'See who one is.', 'GET', '/v1/me'),
     _rule('volumes:list', _READER, 'List volumes.', 'GET', '/v1/volumes'),
     _rule(
         'volumes:list_all',
@@ -248,6 +249,11 @@ RULES = [
 def list_rules() -> Sequence[policy.RuleDefault]:
     """List the rules for oslopolicy-sample-generator."""
     return [*BASES, *RULES]
+
+
+def rule_names() -> Sequence[str]:
+    """List what may be asked of an ``Authorizer``."""
+    return [rule.name.removeprefix('virtdc:') for rule in RULES]
 
 
 def make_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:

@@ -15,6 +15,7 @@ from virtdc_agent.api import changes
 from virtdc_agent.api import estate
 from virtdc_agent.api import events
 from virtdc_agent.api import health
+from virtdc_agent.api import me
 from virtdc_agent.api.platform import Platform
 from virtdc_agent.api import schemas
 from virtdc_agent.api import snapshots
@@ -75,6 +76,7 @@ def list_routes(platform: Platform) -> Sequence[Route]:
         Route(path='/', resource=Versions()),
         Route(path='/healthcheck', resource=health.Ready(platform, journal)),
         Route(path='/healthcheck/live', resource=health.Alive()),
+        Route(path='/v1/me', resource=me.Me(platform)),
         Route(path='/v1/volumes', resource=volumes.Volumes(platform)),
         Route(
             path='/v1/volumes/{volume_id}', resource=volumes.Volume(platform)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import re
 from typing import Any
 
+from virtdc_agent.api.callers import Scope
 from virtdc_agent.contract import alarms
 from virtdc_agent.contract import events
 from virtdc_agent.contract import fields
@@ -255,6 +256,14 @@ ANSWERS: Mapping[str, Schema] = {
     'Health': told(
         status={'type': 'string', 'enum': ['ok', 'unavailable']},
         checks=many(told(name=_TEXT, ok=_FLAG)),
+    ),
+    'Me': told(
+        user_id=_TEXT,
+        name=_TEXT,
+        scope=choice(Scope),
+        project_id=maybe(_TEXT),
+        roles=many(_TEXT),
+        may=many(_TEXT),
     ),
     'Volume': told(**_VOLUME),
     'VolumeShown': told(**_VOLUME, open_events=many(ref('Event')), etag=_TEXT),

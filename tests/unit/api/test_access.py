@@ -80,6 +80,7 @@ ALLOWED = {
         *('POST', '/v1/agents/a/drain', None, {'admin', 'cloud-admin'}),
     ),
     'limits:show': ('GET', '/v1/limits', None, PLATFORM),
+    'me:show': ('GET', '/v1/me', None, set(base.CALLERS)),
 }
 """For each rule a request of a thing of the project OWN, and who may."""
 

@@ -227,7 +227,7 @@ class TestConsole(base.ApiCase):
             self.assertEqual(200, result.status_code, path)
             self.assertIn(kind, result.headers['Content-Type'])
             policy = result.headers['Content-Security-Policy']
-            self.assertIn("default-src 'self'", policy)
+            self.assertIn("default-src 'none'", policy)
             self.assertNotIn('unsafe', policy)
             self.assertEqual('no-cache', result.headers['Cache-Control'])
 
