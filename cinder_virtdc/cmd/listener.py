@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import signal
 import sys
-import threading
 
 from oslo_config import cfg
 from oslo_log import log
@@ -36,27 +36,32 @@ def main() -> int:
     # The global object, because oslo.messaging looks for some of its own
     # options there; all our parts are given it.
     conf = cfg.CONF
-    stop = threading.Event()
+    # A handler may interrupt any other code, also a lock's, so that it must
+    # take none: this queue is made for that.
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    stopping = False
 
     def on_signal(number: int, frame: object) -> None:
-        if stop.is_set():
+        nonlocal stopping
+        if stopping and number != signal.SIGHUP:
             os._exit(1)
-        stop.set()
+        stopping |= number != signal.SIGHUP
+        signals.put(number)
 
     try:
         _configure(conf, sys.argv[1:])
-        signal.signal(signal.SIGTERM, on_signal)
-        signal.signal(signal.SIGINT, on_signal)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, on_signal)
         service = listener.Listener(conf)
     except (cfg.Error, exceptions.ConfigInvalid) as exc:
         LOG.error('The listener cannot start: %s', exc)
         print(f'cinder-virtdc-listener: {exc}', file=sys.stderr)
         return EXIT_CONFIG
-    signal.signal(signal.SIGHUP, lambda number, frame: _reload(conf))
     service.start()
     # For systemd, if it is that which waits to hear it.
     systemd.notify_once()
-    stop.wait()
+    while signals.get() == signal.SIGHUP:
+        _reload(conf)
     service.stop()
     return 0
 

@@ -127,18 +127,20 @@ def run(folder: Path, crash_at: int) -> None:
     """Run an agent in this process, which ends by it.
 
     What it says, also in its log, is in the file ``said``; how many steps
-    there were, in ``steps``.
+    there were, in ``steps``. If it neither crashes nor comes to its end, there
+    is something in the file ``broken``.
     """
     said = os.open(folder / 'said', os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(said, sys.stdout.fileno())
     os.dup2(said, sys.stderr.fileno())
     # One that hangs says where.
-    faulthandler.dump_traceback_later(45, exit=True)
+    broken = (folder / 'broken').open('w', encoding='utf-8')
+    faulthandler.dump_traceback_later(45, exit=True, file=broken)
     try:
         _run(folder, crash_at)
     except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
+        traceback.print_exc(file=broken)
+        broken.flush()
         os._exit(1)
 
 

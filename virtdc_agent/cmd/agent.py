@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -73,11 +74,12 @@ def main() -> int:
 class _Wishes:
     """What the signals ask for that have come.
 
-    A handler may interrupt any other code, so it only sets flags.
+    A handler may interrupt any other code, also a lock's, so that it must
+    take none: ``SimpleQueue.put`` is made for that.
     """
 
     def __init__(self) -> None:
-        self._any = threading.Event()
+        self._goes_on: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._is_stopping = False
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
@@ -85,14 +87,12 @@ class _Wishes:
 
     def wait(self) -> bool:
         """Wait for a wish: ``True`` to reload, ``False`` to stop."""
-        self._any.wait()
-        self._any.clear()
-        return not self._is_stopping
+        return self._goes_on.get() and not self._is_stopping
 
     def stop(self) -> None:
         """Have it stopped. From any thread."""
         self._is_stopping = True
-        self._any.set()
+        self._goes_on.put(False)
 
     def _on_stop(self, number: int, frame: object) -> None:
         if self._is_stopping:
@@ -100,7 +100,7 @@ class _Wishes:
         self.stop()
 
     def _on_reload(self, number: int, frame: object) -> None:
-        self._any.set()
+        self._goes_on.put(True)
 
 
 def _configure(conf: cfg.ConfigOpts, arguments: list[str]) -> None:

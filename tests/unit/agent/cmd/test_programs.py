@@ -321,3 +321,10 @@ class TestRunningAgent(ProgramCase):
         self.assertNotIn('begins with 8', told)
         # What does not change is not begun anew.
         self.assertNotIn('copy lane is', told)
+
+    def test_no_signal_meets_another_in_a_lock(self) -> None:
+        process = self.start()
+        for _ in range(500):
+            process.send_signal(signal.SIGHUP)
+        process.terminate()
+        self.assertEqual(0, process.wait(60))
