@@ -404,20 +404,22 @@ class TestRemedies(SyncCase):
         self.wait(volume_id)
         self.assertEqual(2 * GIB, self.file_of(volume_id).stat().st_size)
 
+    def wait_logged(self, words: str) -> None:
+        self.until(
+            lambda: words in self.listener.service.log_text(),
+            30,
+            lambda: f'the log says nothing of {words}',
+        )
+
     def test_acknowledge_and_forget(self) -> None:
         volume_id = self.lost()
+        # What happens to an alarm before it is told is told as one.
+        self.wait_logged(f'volume-deleted raised (major, {volume_id}')
         self.manage(
             *('alarm', 'ack', 'volume-deleted', volume_id),
             *('--comment', 'Seen.'),
         )
-        self.until(
-            lambda: (
-                f'volume-deleted acknowledged (major, {volume_id}'
-                in self.listener.service.log_text()
-            ),
-            30,
-            lambda: 'the log says nothing of it',
-        )
+        self.wait_logged(f'volume-deleted acknowledged (major, {volume_id}')
         self.manage('alarm', 'forget', volume_id)
         self.wait_gone(volume_id)
         self.until(
