@@ -29,6 +29,7 @@ from virtdc_agent.contract import topics
 GIB = 1024**3
 CONNECTOR = {'host': 'compute-1', 'ip': '127.0.0.1', 'initiator': ''}
 SERVER = '11111111-1111-1111-1111-111111111111'
+HEARD = 'drained: it takes no more events'
 
 
 class SyncCase(test_bus.BusCase):
@@ -498,11 +499,22 @@ class Drained:
     """The agent takes nothing while this is entered."""
 
     def __init__(self, case: SyncCase) -> None:
+        self._case = case
         self._lab: stack.Lab = case.lab
         self._agent = case.agent
 
     def __enter__(self) -> None:
+        heard = self._times_heard()
         self._manage('drain')
+        # It hears of it when it renews its lease, every 10 s.
+        self._case.until(
+            lambda: self._times_heard() > heard,
+            30,
+            lambda: 'the agent has not heard of it',
+        )
+
+    def _times_heard(self) -> int:
+        return self._agent.service.log_text().count(HEARD)
 
     def __exit__(self, *error: object) -> None:
         self._manage('resume')
