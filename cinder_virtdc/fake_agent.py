@@ -205,14 +205,9 @@ class FakeAgent:
         user_id: str = 'operator',
     ) -> Event:
         """Let the data centre itself make an event."""
-        operation = next(
-            operation
-            for operation, kind in events.PARAMETERS_OF.items()
-            if kind is type(parameters)
-        )
         event = Event(
             event_id=f'platform-{len(self.events) + 1}',
-            operation=operation,
+            operation=events.operation_of(parameters),
             volume_id=volume_id,
             origin=Origin.PLATFORM,
             parameters=parameters,

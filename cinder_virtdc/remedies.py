@@ -93,11 +93,7 @@ class Remedies:
         now: datetime.datetime,
         user_id: str,
     ) -> str:
-        operation = next(
-            operation
-            for operation, kind in events.PARAMETERS_OF.items()
-            if kind is type(parameters)
-        )
+        operation = events.operation_of(parameters)
         event_id = str(
             uuid.uuid5(
                 _NAMESPACE,

@@ -599,7 +599,7 @@ def event(
     owner = owner or volume
     return Event(
         event_id=event_id,
-        operation=_OPERATION_OF[type(parameters)],
+        operation=events.operation_of(parameters),
         volume_id=volume.name_id,
         origin=Origin.CLOUD,
         parameters=parameters,
@@ -610,11 +610,6 @@ def event(
             request_id=_clean(request_id),
         ),
     )
-
-
-_OPERATION_OF = {
-    kind: operation for operation, kind in events.PARAMETERS_OF.items()
-}
 
 
 def _spec(specs: Mapping[str, str], name: str, kind: type[T]) -> T | None:

@@ -22,7 +22,6 @@ import uuid
 from virtdc_agent.contract import catalogue
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Event
-from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import Requester
 from virtdc_agent.contract.events import State
@@ -212,11 +211,7 @@ class Scanner:
             )
 
     def _submit(self, volume_id: str, parameters: events.Parameters) -> None:
-        (operation,) = (
-            operation
-            for operation, kind in events.PARAMETERS_OF.items()
-            if kind is type(parameters)
-        )
+        operation = events.operation_of(parameters)
         LOG.warning(
             'Volume %s is not in the storage as it is known: %s is asked for.',
             volume_id,
@@ -225,7 +220,7 @@ class Scanner:
         self._intake.submit(
             Event(
                 event_id=str(uuid.uuid4()),
-                operation=Operation(operation),
+                operation=operation,
                 volume_id=volume_id,
                 origin=Origin.PLATFORM,
                 parameters=parameters,

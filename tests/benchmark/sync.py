@@ -216,15 +216,10 @@ class Sync:
         parameters: events.Parameters,
         origin: events.Origin = events.Origin.PLATFORM,
     ) -> None:
-        operation = next(
-            one
-            for one, kind in events.PARAMETERS_OF.items()
-            if kind is type(parameters)
-        )
         self._client.submit(
             events.Event(
                 event_id=str(uuid.uuid4()),
-                operation=operation,
+                operation=events.operation_of(parameters),
                 volume_id=volume_id,
                 origin=origin,
                 parameters=parameters,

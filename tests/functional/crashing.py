@@ -40,10 +40,9 @@ def copying(
     volume_id: str, parameters: events.Parameters, *, event_id: str
 ) -> events.Event:
     """Return an event with these parameters, and the operation they are of."""
-    operations = {kind: one for one, kind in events.PARAMETERS_OF.items()}
     return dataclasses.replace(
         builders.delete(volume_id, event_id=event_id),
-        operation=operations[type(parameters)],
+        operation=events.operation_of(parameters),
         parameters=parameters,
     )
 

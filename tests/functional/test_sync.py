@@ -43,14 +43,9 @@ class SyncCase(test_bus.BusCase):
 
     def platform(self, volume_id: str, parameters: Any) -> str:
         """Have the data centre do something; return the event's id."""
-        operation = next(
-            operation
-            for operation, kind in events.PARAMETERS_OF.items()
-            if kind is type(parameters)
-        )
         event = events.Event(
             event_id=str(uuid.uuid4()),
-            operation=operation,
+            operation=events.operation_of(parameters),
             volume_id=volume_id,
             origin=events.Origin.PLATFORM,
             parameters=parameters,

@@ -44,6 +44,15 @@ class Access:
         if not self.allows(rule, project_id):
             raise problems.forbidden(rule)
 
+    def project_of(self, former: events.Event, rule: str) -> str:
+        """Return whose event an earlier request has made.
+
+        :raises Problem: a rule does not allow to ask for it again.
+        """
+        project_id = former.requested_by.project_id
+        self.allow(rule, project_id)
+        return project_id
+
     def allows(self, rule: str, project_id: str | None = None) -> bool:
         """Say what a rule allows."""
         if project_id is None:

@@ -205,7 +205,6 @@ class Retry:
 
         def decide(identity: Identity, former: events.Event | None) -> Wish:
             return Wish(
-                operation=failed.operation,
                 volume_id=failed.volume_id,
                 parameters=failed.parameters,
                 project_id=failed.requested_by.project_id,

@@ -85,14 +85,12 @@ class Snapshots:
 
         def decide(identity: Identity, former: events.Event | None) -> Wish:
             if former is not None:
-                project_id = former.requested_by.project_id
-                rights.allow('snapshots:create', project_id)
+                project_id = rights.project_of(former, 'snapshots:create')
             else:
                 project_id = rights.volume(
                     body['volume_id'], 'snapshots:create'
                 ).project_id
             return Wish(
-                operation=events.Operation.SNAPSHOT,
                 volume_id=body['volume_id'],
                 parameters=events.SnapshotParameters(
                     snapshot_id=identity.derive('snapshot'),
@@ -156,15 +154,13 @@ class Snapshot:
 
         def decide(identity: Identity, former: events.Event | None) -> Wish:
             if former is not None:
-                project_id = former.requested_by.project_id
+                project_id = rights.project_of(former, 'snapshots:delete')
                 volume_id = former.volume_id
-                rights.allow('snapshots:delete', project_id)
             else:
                 snapshot = rights.snapshot(snapshot_id, 'snapshots:delete')
                 project_id = snapshot.project_id
                 volume_id = snapshot.volume_id
             return Wish(
-                operation=events.Operation.DELETE_SNAPSHOT,
                 volume_id=volume_id,
                 parameters=events.DeleteSnapshotParameters(
                     snapshot_id=snapshot_id
@@ -204,9 +200,8 @@ class Revert:
 
         def decide(identity: Identity, former: events.Event | None) -> Wish:
             if former is not None:
-                project_id = former.requested_by.project_id
+                project_id = rights.project_of(former, 'snapshots:revert')
                 volume_id = former.volume_id
-                rights.allow('snapshots:revert', project_id)
             else:
                 snapshot = rights.snapshot(snapshot_id, 'snapshots:revert')
                 volume_id = snapshot.volume_id
@@ -214,7 +209,6 @@ class Revert:
                 volumes.check_unused(self.platform, volume)
                 project_id = snapshot.project_id
             return Wish(
-                operation=events.Operation.REVERT,
                 volume_id=volume_id,
                 parameters=events.RevertParameters(snapshot_id=snapshot_id),
                 project_id=project_id,

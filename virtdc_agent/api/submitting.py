@@ -57,10 +57,14 @@ class Wish:
         project, whoever asked.
     """
 
-    operation: events.Operation
     volume_id: str
     parameters: events.Parameters
     project_id: str
+
+    @property
+    def operation(self) -> events.Operation:
+        """The operation that takes these parameters."""
+        return events.operation_of(self.parameters)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +179,6 @@ def _find(platform: Platform, identity: Identity) -> model.Record | None:
 
 def _wish_of(event: events.Event) -> Wish:
     return Wish(
-        operation=event.operation,
         volume_id=event.volume_id,
         parameters=event.parameters,
         project_id=event.requested_by.project_id,

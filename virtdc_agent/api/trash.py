@@ -109,8 +109,7 @@ class Trashed:
             if former is not None and isinstance(
                 former.parameters, events.PurgeParameters
             ):
-                project_id = former.requested_by.project_id
-                rights.allow('trash:purge', project_id)
+                project_id = rights.project_of(former, 'trash:purge')
                 parameters = former.parameters
             else:
                 trashed = rights.trashed(volume_id, 'trash:purge')
@@ -120,7 +119,6 @@ class Trashed:
                     deleted_by=trashed.event_id
                 )
             return Wish(
-                operation=events.Operation.PURGE,
                 volume_id=volume_id,
                 parameters=parameters,
                 project_id=project_id,
@@ -155,14 +153,12 @@ class Restore:
 
         def decide(identity: Identity, former: events.Event | None) -> Wish:
             if former is not None:
-                project_id = former.requested_by.project_id
-                rights.allow('trash:restore', project_id)
+                project_id = rights.project_of(former, 'trash:restore')
             else:
                 project_id = rights.trashed(
                     volume_id, 'trash:restore'
                 ).volume.project_id
             return Wish(
-                operation=events.Operation.RESTORE,
                 volume_id=volume_id,
                 parameters=events.RestoreParameters(),
                 project_id=project_id,

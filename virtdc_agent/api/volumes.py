@@ -97,13 +97,12 @@ class Volumes:
         def decide(identity: Identity, former: events.Event | None) -> Wish:
             project_id = _owner(rights, body.get('project_id'))
             rights.allow('volumes:create', project_id)
-            operation, parameters = self._parameters(rights, body, former)
+            parameters = self._parameters(rights, body, former)
             volume_id = body.get('volume_id')
             if volume_id is not None:
                 # Its owner cannot choose: it might be another's.
                 rights.allow('volumes:recreate', project_id)
             return Wish(
-                operation=operation,
                 volume_id=volume_id or identity.derive('volume'),
                 parameters=parameters,
                 project_id=project_id,
@@ -116,14 +115,14 @@ class Volumes:
         rights: access.Access,
         body: dict[str, Any],
         former: events.Event | None,
-    ) -> tuple[events.Operation, events.Parameters]:
+    ) -> events.Parameters:
         described = _described(body)
         if 'source_volume_id' in body or 'source_snapshot_id' in body:
             self.platform.require(events.Operation.CLONE)
             source_id, snapshot_id, size_bytes = self._source(
                 rights, body, former
             )
-            return events.Operation.CLONE, events.CloneParameters(
+            return events.CloneParameters(
                 source_id=source_id,
                 snapshot_id=snapshot_id,
                 size_bytes=size_bytes,
@@ -131,7 +130,7 @@ class Volumes:
             )
         if 'size_bytes' not in body:
             raise problems.invalid('size_bytes', 'is missing')
-        return events.Operation.CREATE, events.CreateParameters(
+        return events.CreateParameters(
             size_bytes=body['size_bytes'], **described
         )
 
@@ -246,14 +245,12 @@ class Volume:
 
         def decide(identity: Identity, former: events.Event | None) -> Wish:
             if former is not None:
-                project_id = former.requested_by.project_id
-                rights.allow('volumes:edit', project_id)
+                project_id = rights.project_of(former, 'volumes:edit')
             else:
                 volume = rights.volume(volume_id, 'volumes:edit')
                 self._check_match(req, volume)
                 project_id = volume.project_id
             return Wish(
-                operation=events.Operation.EDIT,
                 volume_id=volume_id,
                 parameters=events.EditParameters(
                     name=body.get('name'),
@@ -323,15 +320,13 @@ class Volume:
 
         def decide(identity: Identity, former: events.Event | None) -> Wish:
             if former is not None:
-                project_id = former.requested_by.project_id
-                rights.allow(rule, project_id)
+                project_id = rights.project_of(former, rule)
             else:
                 volume = rights.volume(volume_id, rule)
                 if not force:
                     check_unused(self.platform, volume)
                 project_id = volume.project_id
             return Wish(
-                operation=events.Operation.DELETE,
                 volume_id=volume_id,
                 parameters=events.DeleteParameters(force=force),
                 project_id=project_id,
@@ -370,14 +365,12 @@ class Resize:
 
         def decide(identity: Identity, former: events.Event | None) -> Wish:
             if former is not None:
-                project_id = former.requested_by.project_id
-                rights.allow('volumes:resize', project_id)
+                project_id = rights.project_of(former, 'volumes:resize')
             else:
                 volume = rights.volume(volume_id, 'volumes:resize')
                 _check_growth(volume, body['size_bytes'])
                 project_id = volume.project_id
             return Wish(
-                operation=events.Operation.EXTEND,
                 volume_id=volume_id,
                 parameters=events.ExtendParameters(
                     size_bytes=body['size_bytes']

@@ -119,24 +119,11 @@ class MemoryBackend(
         self, volume_id: str, context: interfaces.OperationContext
     ) -> None:
         """See the interface."""
-        layout.check_identifier(volume_id)
-        with self._recorded(Operation.DELETE, volume_id, context):
-            self._strike(Step.BEGUN, Operation.DELETE, volume_id, context)
-            if self._is_strange(volume_id):
-                raise exceptions.EventRejected(
-                    f'What has the name of volume {volume_id} is not ours.'
-                )
-            if self._present(volume_id) is None:
-                return
-            self._prepare(
-                Operation.DELETE, volume_id, 0, Provisioning.THIN, context
-            )
-            with self._acting(volume_id, context):
-                gone = self.storage.volumes.pop(volume_id, None)
-                if gone is not None:
-                    self._take(gone, -gone.size_bytes)
-            self._strike(Step.VISIBLE, Operation.DELETE, volume_id, context)
-            self._clear(volume_id, context)
+        self._remove(
+            volume_id,
+            context,
+            lambda gone: self._take(gone, -gone.size_bytes),
+        )
 
     def extend(
         self,

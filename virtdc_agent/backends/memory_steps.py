@@ -6,6 +6,7 @@ prepared where nobody sees it, and done in one step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections import Counter
 import contextlib
@@ -13,6 +14,7 @@ import dataclasses
 
 from virtdc_agent.backends.faults import Faults
 from virtdc_agent.backends.faults import Step
+from virtdc_agent.backends import layout
 from virtdc_agent.backends.memory_storage import MemoryStorage
 from virtdc_agent.backends.memory_storage import MemoryVolume
 from virtdc_agent.contract.events import Operation
@@ -169,6 +171,35 @@ class MemorySteps:
             except Exception:
                 self._clear(volume_id, context)
                 raise
+
+    def _remove(
+        self,
+        volume_id: str,
+        context: interfaces.OperationContext,
+        take: Callable[[MemoryVolume], None],
+    ) -> None:
+        """Take a volume from where it is seen; one that is gone is fine.
+
+        :param take: what becomes of it; called in the step that others see.
+        """
+        layout.check_identifier(volume_id)
+        with self._recorded(Operation.DELETE, volume_id, context):
+            self._strike(Step.BEGUN, Operation.DELETE, volume_id, context)
+            if self._is_strange(volume_id):
+                raise exceptions.EventRejected(
+                    f'What has the name of volume {volume_id} is not ours.'
+                )
+            if self._present(volume_id) is None:
+                return
+            self._prepare(
+                Operation.DELETE, volume_id, 0, Provisioning.THIN, context
+            )
+            with self._acting(volume_id, context):
+                gone = self.storage.volumes.pop(volume_id, None)
+                if gone is not None:
+                    take(gone)
+            self._strike(Step.VISIBLE, Operation.DELETE, volume_id, context)
+            self._clear(volume_id, context)
 
     def _strike(
         self,

@@ -7,6 +7,7 @@ from virtdc_agent.backends import layout
 from virtdc_agent.backends.memory_steps import facts_of
 from virtdc_agent.backends.memory_steps import MemorySteps
 from virtdc_agent.backends.memory_steps import taken
+from virtdc_agent.backends.memory_storage import MemoryVolume
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent import exceptions
@@ -21,24 +22,11 @@ class MemoryTrash(MemorySteps):
         self, volume_id: str, context: interfaces.OperationContext
     ) -> None:
         """See the interface."""
-        layout.check_identifier(volume_id)
-        with self._recorded(Operation.DELETE, volume_id, context):
-            self._strike(Step.BEGUN, Operation.DELETE, volume_id, context)
-            if self._is_strange(volume_id):
-                raise exceptions.EventRejected(
-                    f'What has the name of volume {volume_id} is not ours.'
-                )
-            if self._present(volume_id) is None:
-                return
-            self._prepare(
-                Operation.DELETE, volume_id, 0, Provisioning.THIN, context
-            )
-            with self._acting(volume_id, context):
-                gone = self.storage.volumes.pop(volume_id, None)
-                if gone is not None:
-                    self.storage.discarded[volume_id, context.event_id] = gone
-            self._strike(Step.VISIBLE, Operation.DELETE, volume_id, context)
-            self._clear(volume_id, context)
+
+        def keep(gone: MemoryVolume) -> None:
+            self.storage.discarded[volume_id, context.event_id] = gone
+
+        self._remove(volume_id, context, keep)
 
     def restore(
         self,

@@ -18,14 +18,9 @@ def event_of(
     event_id: str, volume_id: str, parameters: events.Parameters
 ) -> events.Event:
     """Return an event that has these parameters."""
-    (operation,) = (
-        operation
-        for operation, kind in events.PARAMETERS_OF.items()
-        if kind is type(parameters)
-    )
     return events.Event(
         event_id=event_id,
-        operation=operation,
+        operation=events.operation_of(parameters),
         volume_id=volume_id,
         origin=events.Origin.CLOUD,
         parameters=parameters,

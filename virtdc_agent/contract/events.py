@@ -408,6 +408,15 @@ PARAMETERS_OF: Mapping[Operation, type[Parameters]] = {
     Operation.UNMANAGE_SNAPSHOT: UnmanageSnapshotParameters,
 }
 
+_OPERATION_OF: Mapping[type[Parameters], Operation] = {
+    kind: operation for operation, kind in PARAMETERS_OF.items()
+}
+
+
+def operation_of(parameters: Parameters) -> Operation:
+    """Return the one operation that takes these parameters."""
+    return _OPERATION_OF[type(parameters)]
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Event:

@@ -74,12 +74,7 @@ def disconnect(volume_id: str, host: str | None) -> events.Event:
 
 def event_of(volume_id: str, parameters: events.Parameters) -> events.Event:
     """Return the event that has these parameters."""
-    (operation,) = (
-        operation
-        for operation, kind in events.PARAMETERS_OF.items()
-        if kind is type(parameters)
-    )
-    return _event(operation, volume_id, parameters)
+    return _event(events.operation_of(parameters), volume_id, parameters)
 
 
 def _event(

@@ -43,14 +43,9 @@ def event(
     parameters: events.Parameters, origin: Origin = Origin.CLOUD
 ) -> events.Event:
     """Return the event that takes these parameters."""
-    operation = next(
-        operation
-        for operation, kind in events.PARAMETERS_OF.items()
-        if kind is type(parameters)
-    )
     return events.Event(
         event_id=EVENT_ID,
-        operation=operation,
+        operation=events.operation_of(parameters),
         volume_id=VOLUME_ID,
         origin=origin,
         parameters=parameters,

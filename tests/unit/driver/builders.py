@@ -34,14 +34,9 @@ def event(
     volume_id: str = 'volume-1',
 ) -> events.Event:
     parameters = parameters or events.CreateParameters(size_bytes=1)
-    operation = next(
-        operation
-        for operation, kind in events.PARAMETERS_OF.items()
-        if type(parameters) is kind
-    )
     return events.Event(
         event_id=event_id,
-        operation=operation,
+        operation=events.operation_of(parameters),
         volume_id=volume_id,
         origin=events.Origin.CLOUD,
         parameters=parameters,

@@ -48,12 +48,11 @@ class RescueCase(unittest.TestCase):
     ) -> str:
         """Have an event executed; return its id."""
         self._ids += 1
-        operations = {kind: one for one, kind in events.PARAMETERS_OF.items()}
         event = dataclasses.replace(
             builders.event(),
             event_id=f'e{self._ids}',
             volume_id=volume_id,
-            operation=operations[type(parameters)],
+            operation=events.operation_of(parameters),
             parameters=parameters,
         )
         self.agent.submit(event)

@@ -51,16 +51,11 @@ def submit(
     """
     from virtdc_agent import service
 
-    (operation,) = (
-        operation
-        for operation, kind in events.PARAMETERS_OF.items()
-        if kind is type(parameters)
-    )
     journal = service.open_journal(conf, SystemClock())
     latest = journal.append(
         Event(
             event_id=str(uuid.uuid4()),
-            operation=operation,
+            operation=events.operation_of(parameters),
             volume_id=Reader({'volume': volume_id}, '').identifier('volume'),
             origin=Origin.PLATFORM,
             parameters=parameters,
