@@ -65,7 +65,8 @@ class AgentClient:
 
     Safe from any thread. Every method may raise the three errors below.
 
-    :param submit_timeout_s: how long ``submit`` asks again.
+    :param submit_timeout_s: how long ``submit``, ``await_agent`` and
+        ``get_connection`` ask again.
     :param rpc_timeout_s: how long one question waits for its answer.
     :raises AgentUnreachable: no answer came in time.
     :raises AgentRefused: the agent refused; nothing was done.
@@ -299,12 +300,19 @@ class AgentClient:
     def get_connection(self, volume_id: str, host: str) -> dict[str, object]:
         """Return what a connected host must know to use a volume.
 
-        It may hold secrets: it goes to the host alone, and into no log.
+        It asks again as long as ``submit`` does: the host is let in already,
+        and an agent that restarts in between must not leave it so unknown to
+        the cloud. It may hold secrets: it goes to the host alone, and into
+        no log.
         """
-        return self._get(
-            'get_connection',
-            {'volume_id': volume_id, 'host': host},
-            lambda answer: Reader(answer, 'answer').json('connection'),
+        arguments = {'volume_id': volume_id, 'host': host}
+        return self._insist(
+            lambda timeout_s: self._get(
+                'get_connection',
+                arguments,
+                lambda answer: Reader(answer, 'answer').json('connection'),
+                timeout_s,
+            )
         )
 
     def _find(

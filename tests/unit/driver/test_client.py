@@ -144,6 +144,12 @@ class ClientTest(unittest.TestCase):
         connection = self.client.get_connection('volume-1', 'host')
         self.assertEqual('nfs', connection['driver_volume_type'])
 
+    def test_get_connection_outlasts_a_restart(self) -> None:
+        self.agent.answers_to_drop = 2
+        connection = self.client.get_connection('volume-1', 'host')
+        self.assertEqual('nfs', connection['driver_volume_type'])
+        self.assertEqual(['get_connection'] * 3, self.agent.calls)
+
     def test_await_agent_outlasts_a_restart(self) -> None:
         self.agent.answers_to_drop = 2
         self.assertEqual('fake', self.client.await_agent().agent)
