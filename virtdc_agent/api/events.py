@@ -208,6 +208,7 @@ class Retry:
                 volume_id=failed.volume_id,
                 parameters=failed.parameters,
                 project_id=failed.requested_by.project_id,
+                retry_of=event_id,
             )
 
         submitting.submit(self.platform, req, resp, decide)

@@ -219,6 +219,7 @@ _EVENT: Mapping[str, Schema] = {
     'lane': choice(Lane),
     'agent': maybe(_TEXT),
     'is_cancel_requested': _FLAG,
+    'retry_of': maybe(_TEXT),
 }
 _VOLUME: Mapping[str, Schema] = {
     'volume_id': _TEXT,

@@ -55,11 +55,13 @@ class Wish:
 
     :param project_id: of whom the volume is: the event is one of that
         project, whoever asked.
+    :param retry_of: the event that it asks for again.
     """
 
     volume_id: str
     parameters: events.Parameters
     project_id: str
+    retry_of: str | None = None
 
     @property
     def operation(self) -> events.Operation:
@@ -156,6 +158,7 @@ def _append(
             user_id=access.caller_of(req).user_id,
             request_id=problems.request_id_of(req),
         ),
+        retry_of=wish.retry_of,
     )
     # By the contract's own rules, which the schemas of bodies only repeat:
     # what is accepted here must be able to travel.
@@ -182,4 +185,5 @@ def _wish_of(event: events.Event) -> Wish:
         volume_id=event.volume_id,
         parameters=event.parameters,
         project_id=event.requested_by.project_id,
+        retry_of=event.retry_of,
     )

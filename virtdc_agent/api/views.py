@@ -54,6 +54,7 @@ def of_record(record: model.Record) -> View:
         'lane': record.lane.value,
         'agent': record.holder,
         'is_cancel_requested': record.is_cancel_requested,
+        'retry_of': record.event.retry_of,
     }
 
 

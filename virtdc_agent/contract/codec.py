@@ -58,6 +58,7 @@ from virtdc_agent.contract.pieces import MAX_ATTEMPTS
 from virtdc_agent.contract.pieces import MAX_PHASE
 from virtdc_agent.contract.pieces import MAX_SEQUENCE
 from virtdc_agent.contract.pieces import optional_bytes
+from virtdc_agent.contract.pieces import optional_identifier
 from virtdc_agent.contract.pieces import Primitive
 from virtdc_agent.contract.pieces import requester_from
 from virtdc_agent.contract.pieces import requester_to
@@ -185,6 +186,7 @@ def _event_to(event: Event) -> Primitive:
         'parameters': encode_parameters(event.parameters),
         'requested_by': requester_to(event.requested_by),
         'created_at': format_time(event.created_at),
+        'retry_of': event.retry_of,
     }
 
 
@@ -198,6 +200,7 @@ def _event_from(reader: Reader) -> Event:
         parameters=decode_parameters(operation, reader.child('parameters')),
         requested_by=requester_from(reader.child('requested_by')),
         created_at=reader.time('created_at'),
+        retry_of=optional_identifier(reader, 'retry_of'),
     )
 
 

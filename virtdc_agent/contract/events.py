@@ -424,6 +424,9 @@ class Event:
 
     ``event_id`` names it for ever: submitting the same id again is the same
     event, never a second one.
+
+    :param retry_of: the event that has failed and that this one asks for
+        again, as a person wanted; it may be forgotten by now. Since 1.2.
     """
 
     event_id: str
@@ -433,6 +436,7 @@ class Event:
     parameters: Parameters
     created_at: datetime.datetime
     requested_by: Requester = Requester()
+    retry_of: str | None = None
 
     def __post_init__(self) -> None:
         expected = PARAMETERS_OF[self.operation]

@@ -13,6 +13,7 @@ from virtdc_agent.contract.fields import clean_text
 from virtdc_agent.contract.fields import Reader
 from virtdc_agent.contract.pieces import description_from
 from virtdc_agent.contract.pieces import description_to
+from virtdc_agent.contract.pieces import optional_identifier
 from virtdc_agent.contract.pieces import Primitive
 from virtdc_agent.contract.pieces import size
 from virtdc_agent.contract.pieces import value_of
@@ -41,7 +42,7 @@ def manage_from(reader: Reader) -> ManageParameters:
         **description_from(reader),
         format=reader.optional_choice('format', Format),
         provisioning=reader.optional_choice('provisioning', Provisioning),
-        pool=_optional_identifier(reader, 'pool'),
+        pool=optional_identifier(reader, 'pool'),
     )
 
 
@@ -89,8 +90,8 @@ def manageable_from(reader: Reader) -> Manageable:
         format=reader.optional_choice('format', Format),
         is_safe=reader.boolean('is_safe', default=False),
         reason=reader.text('reason', default=''),
-        volume_id=_optional_identifier(reader, 'volume_id'),
-        snapshot_id=_optional_identifier(reader, 'snapshot_id'),
+        volume_id=optional_identifier(reader, 'volume_id'),
+        snapshot_id=optional_identifier(reader, 'snapshot_id'),
     )
 
 
@@ -99,7 +100,3 @@ def _reference(reader: Reader) -> str:
     if not reference:
         raise MalformedMessage(reader.path('reference'), 'must not be empty')
     return reference
-
-
-def _optional_identifier(reader: Reader, name: str) -> str | None:
-    return reader.identifier(name) if reader.has(name) else None

@@ -34,6 +34,7 @@ from virtdc_agent.contract.manage_codec import manage_to
 from virtdc_agent.contract.pieces import description_from
 from virtdc_agent.contract.pieces import description_to
 from virtdc_agent.contract.pieces import MAX_NAME
+from virtdc_agent.contract.pieces import optional_identifier
 from virtdc_agent.contract.pieces import Primitive
 from virtdc_agent.contract.pieces import size
 from virtdc_agent.contract.pieces import value_of
@@ -139,7 +140,7 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
                 provisioning=reader.optional_choice(
                     'provisioning', Provisioning
                 ),
-                pool=_optional_identifier(reader, 'pool'),
+                pool=optional_identifier(reader, 'pool'),
             )
         case Operation.DELETE:
             return DeleteParameters(
@@ -148,11 +149,7 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
             )
         case Operation.PURGE:
             return PurgeParameters(
-                deleted_by=(
-                    reader.identifier('deleted_by')
-                    if reader.has('deleted_by')
-                    else None
-                )
+                deleted_by=optional_identifier(reader, 'deleted_by')
             )
         case Operation.RESTORE:
             return RestoreParameters()
@@ -181,7 +178,7 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
             return ConnectParameters(
                 host=_host(reader),
                 connector=reader.json('connector'),
-                exporter=_optional_identifier(reader, 'exporter'),
+                exporter=optional_identifier(reader, 'exporter'),
             )
         case Operation.DISCONNECT:
             return DisconnectParameters(
@@ -203,14 +200,14 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
         case Operation.CLONE:
             return CloneParameters(
                 source_id=reader.identifier('source_id'),
-                snapshot_id=_optional_identifier(reader, 'snapshot_id'),
+                snapshot_id=optional_identifier(reader, 'snapshot_id'),
                 size_bytes=size(reader),
                 **description_from(reader),
                 format=reader.optional_choice('format', Format),
                 provisioning=reader.optional_choice(
                     'provisioning', Provisioning
                 ),
-                pool=_optional_identifier(reader, 'pool'),
+                pool=optional_identifier(reader, 'pool'),
             )
         case Operation.IMPORT:
             return ImportParameters(
@@ -228,17 +225,13 @@ def decode_parameters(operation: Operation, reader: Reader) -> Parameters:
                 provisioning=reader.optional_choice(
                     'provisioning', Provisioning
                 ),
-                pool=_optional_identifier(reader, 'pool'),
+                pool=optional_identifier(reader, 'pool'),
             )
         case Operation.SNAPSHOT_GROUP:
             return SnapshotGroupParameters(
                 snapshots=reader.identifiers_by_identifier('snapshots'),
                 **description_from(reader),
             )
-
-
-def _optional_identifier(reader: Reader, name: str) -> str | None:
-    return reader.identifier(name) if reader.has(name) else None
 
 
 def _host(reader: Reader) -> str:

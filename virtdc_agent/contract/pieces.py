@@ -110,3 +110,8 @@ def requester_from(reader: Reader) -> Requester:
 def optional_bytes(reader: Reader, name: str) -> int | None:
     """Read a number of bytes that may be unknown."""
     return reader.optional_integer(name, minimum=0, maximum=MAX_SIZE_BYTES)
+
+
+def optional_identifier(reader: Reader, name: str) -> str | None:
+    """Read the id or name of something that need not be named."""
+    return reader.identifier(name) if reader.has(name) else None

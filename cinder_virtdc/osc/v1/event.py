@@ -69,6 +69,7 @@ def show_event(view: View) -> tuple[Sequence[str], Sequence[Any]]:
         ('detail', columns.printable(columns.detail(view))),
         ('reason', columns.Text(view.get('reason') or '')),
         ('message', columns.Text(columns.printable(view['message']))),
+        ('retry_of', columns.Text(view.get('retry_of') or '')),
         ('origin', view['origin']),
         ('user', columns.Text(requester['user_id'])),
         ('project', columns.Text(requester['project_id'])),

@@ -205,11 +205,28 @@ class TestRetry(base.ApiCase):
         for name in ('operation', 'volume_id', 'parameters'):
             self.assertEqual(failed[name], again[name])
         self.assertEqual(
+            (None, failed['event_id']), (failed['retry_of'], again['retry_of'])
+        )
+        shown = self.ask('GET', f'/v1/events/{again["event_id"]}').json
+        self.assertEqual(failed['event_id'], shown['retry_of'])
+        self.assertEqual(
             (base.OWN, 'the-operator'),
             (
                 again['requested_by']['project_id'],
                 again['requested_by']['user_id'],
             ),
+        )
+
+    def test_a_key_is_of_one_event(self) -> None:
+        key = {'Idempotency-Key': 'again'}
+        for number in range(2):
+            self.journal.append(builders.create('v1', event_id=f'e{number}'))
+            self.settle(reason=events.Reason.BACKEND)
+        self.accepted(self.ask('POST', '/v1/events/e0/retry', headers=key))
+        self.refused(
+            409,
+            'idempotency-key-reused',
+            self.ask('POST', '/v1/events/e1/retry', headers=key),
         )
 
     def test_only_what_has_failed(self) -> None:

@@ -324,6 +324,10 @@ OTHER_SNAPSHOT_ID = '9c5b94b1-35ad-49bb-b118-8e8fc24abf80'
 
 V1_2: dict[str, Message] = {
     **V1_1,
+    'event-create-again': dataclasses.replace(
+        event(events.CreateParameters(size_bytes=GIB), Origin.PLATFORM),
+        retry_of='5f0c0b57-0c86-4b53-a6f2-4f2f6a1c2d3e',
+    ),
     'event-snapshot-group': event(
         events.SnapshotGroupParameters(
             snapshots={

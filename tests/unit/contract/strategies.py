@@ -192,6 +192,7 @@ def _events_of(operation: Operation) -> st.SearchStrategy[events.Event]:
         parameters=_parameters[operation],
         created_at=times,
         requested_by=requesters,
+        retry_of=st.none() | identifiers,
     )
 
 

@@ -346,6 +346,10 @@ FINGERPRINTS['1.2'] = with_operations(
     },
 )
 
+for schema, fields in FINGERPRINTS['1.2'].items():
+    if schema.startswith('virtdc.event '):
+        FINGERPRINTS['1.2'][schema] = {**fields, 'retry_of': 'text or null'}
+
 KINDS = {
     'str': 'text',
     'bool': 'boolean',

@@ -80,6 +80,7 @@ OF_EVERY_EVENT = {
     **REQUESTED_BY,
     'parameters': OBJECT,
     'created_at': TIME,
+    'retry_of': optional(IDENTIFIER),
 }
 
 CASES: dict[str, dict[str, list[object]]] = {

@@ -115,6 +115,12 @@ class TestShow(EventCase):
         self.assertNotIn('ahead', shown)
         self.assertIn('running for', self.printed(event.ShowEvent, event_id))
 
+    def test_a_retry_names_the_event_that_has_failed(self) -> None:
+        event_id = self.append()
+        self.settle(self.made(), reason=Reason.BACKEND)
+        again = self.rows(event.RetryEvent, event_id)
+        self.assertEqual(event_id, again['retry_of'])
+
     def test_an_error_has_sentence_status_and_request_id(self) -> None:
         with self.assertRaisesRegex(
             exceptions.CommandError,

@@ -145,6 +145,7 @@ export class Events {
       ['Executed by', event.agent ? said(event.agent) : 'no agent yet'],
       event.requested_by.request_id ? ['Request', h('code', {}, event.requested_by.request_id)] : null,
       ['Event', h('code', {}, event.event_id)],
+      event.retry_of ? ['Retry of', button(event.retry_of, 'event-show', { key: event.retry_of, class: 'link', 'aria-label': `Details of the event that failed, ${event.retry_of}` })] : null,
     ].filter(Boolean);
     const parameters = Object.entries(event.parameters).filter(([, value]) => value !== null && value !== '');
     openPage(operation(event.operation), [

@@ -186,6 +186,7 @@ def _row(record: model.Record) -> dict[str, object]:
         'is_closed': record.is_closed,
         'accepted_at': record.accepted_at,
         'updated_at': latest.occurred_at,
+        'retry_of': event.retry_of,
     }
 
 
