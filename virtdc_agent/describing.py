@@ -12,6 +12,7 @@ from virtdc_agent import interfaces
 from virtdc_agent import model
 from virtdc_agent.pools import Pool
 from virtdc_agent.pools import Pools
+from virtdc_agent.space import SpaceReader
 
 _NOTHING = model.StorageSpace(total_bytes=0, free_bytes=0)
 
@@ -31,6 +32,12 @@ def pool_capacity(
         if is_only:
             raise
         space = _NOTHING
+    return _told(pool, counts, space)
+
+
+def _told(
+    pool: Pool, counts: model.PoolCounts, space: model.StorageSpace
+) -> events.PoolCapacity:
     return events.PoolCapacity(
         name=pool.name,
         backend=pool.plugin,
@@ -117,10 +124,9 @@ class Describer:
         :raises JournalUnavailable: the journal does not.
         """
         counts = self._journal.count()
-        return capacity(
-            agent=self._agent,
-            data_centre=self._journal.data_centre,
-            pools=[
+        return self._capacity(
+            counts,
+            [
                 pool_capacity(
                     pool,
                     self._pools.counts_of(pool, counts),
@@ -128,6 +134,38 @@ class Describer:
                 )
                 for pool in self._pools
             ],
+        )
+
+    def describe_lately(self, reader: SpaceReader) -> model.Description:
+        """Ask the journal now, and the storage not at all.
+
+        :param reader: knows what the storage has said.
+        :raises JournalUnavailable: the journal does not answer.
+        """
+        counts = self._journal.count()
+        readings = {pool.name: reader.get(pool.name) for pool in self._pools}
+        return model.Description(
+            capacity=self._capacity(
+                counts,
+                [
+                    _told(
+                        pool,
+                        self._pools.counts_of(pool, counts),
+                        readings[pool.name].space or _NOTHING,
+                    )
+                    for pool in self._pools
+                ],
+            ),
+            readings=readings,
+        )
+
+    def _capacity(
+        self, counts: model.Counts, pools: Sequence[events.PoolCapacity]
+    ) -> events.Capacity:
+        return capacity(
+            agent=self._agent,
+            data_centre=self._journal.data_centre,
+            pools=pools,
             exporters=self._exporters.offers,
             can_grow_in_use=self._exporters.can_grow_in_use,
             operations=self._operations,

@@ -15,6 +15,7 @@ import enum
 
 from virtdc_agent.contract.alarms import Alarm
 from virtdc_agent.contract.alarms import AlarmChange
+from virtdc_agent.contract.events import Capacity
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
@@ -519,6 +520,35 @@ class StorageSpace:
     free_bytes: int
     max_over_subscription_ratio: float = 1.0
     reserved_percentage: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceReading:
+    """What a backend has said of its storage lately.
+
+    :param space: what it said last; ``None``: nothing yet.
+    :param read_at: when that was.
+    :param age_s: how long ago.
+    :param is_current: whether the storage still answers; if not, it may be
+        otherwise by now.
+    """
+
+    space: StorageSpace | None = None
+    read_at: datetime.datetime | None = None
+    age_s: float | None = None
+    is_current: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What an agent is and has, as of lately.
+
+    :param capacity: its pools that have said nothing yet have no bytes.
+    :param readings: of each pool, by its name.
+    """
+
+    capacity: Capacity
+    readings: Mapping[str, SpaceReading]
 
 
 class Signal(enum.Enum):

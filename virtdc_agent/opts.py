@@ -579,6 +579,16 @@ API_OPTS = [
         help='How often, in seconds, the journal is searched for changes '
         'that other processes made, while somebody follows changes.',
     ),
+    cfg.FloatOpt(
+        'space_interval_s',
+        default=5.0,
+        min=0.5,
+        max=3600.0,
+        help='How often, in seconds, each pool is asked how full it is. '
+        'Callers are told the latest answer with its age, so that a storage '
+        'that hangs holds no request; after three times as long without an '
+        'answer it is told as unknown. Higher asks the storage less.',
+    ),
 ]
 
 

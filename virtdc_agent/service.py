@@ -47,6 +47,7 @@ from virtdc_agent.retention import Purger
 from virtdc_agent.scanning import Scanner
 from virtdc_agent import scheduling
 from virtdc_agent.scheduling import Lane
+from virtdc_agent.space import SpaceReader
 from virtdc_agent.trash import Emptier
 
 LOG = logging.getLogger(__name__)
@@ -95,6 +96,11 @@ class Service:
         )
         self._seal = _open_seal(conf, self._clock)
         self._images = ImageFolders(conf.agent.image_folders)
+        self._space = SpaceReader(
+            self._pools,
+            clock=self._clock,
+            interval_s=conf.api.space_interval_s,
+        )
         self._rpc_transport, self._notification_transport = bus.connect(conf)
         self._journal: SqlJournal | None = None
         self._executor: Executor | None = None
@@ -141,6 +147,7 @@ class Service:
             one.start()
         self._server.start()
         if self._api is not None:
+            self._space.start()
             self._api.start()
             LOG.info('The API listens on port %d.', self._api.port)
         counts = journal.count()
@@ -192,6 +199,7 @@ class Service:
         LOG.info('Agent %s is stopping.', self._name)
         if self._api is not None:
             self._api.stop()
+            self._space.stop()
         if self._server is not None:
             self._server.stop()
         for one in self._periodic:
@@ -438,6 +446,7 @@ class Service:
             pool.backend.start()
         journal = open_journal(self._conf, self._clock)
         handlers = self._handlers(journal)
+        self._space.start()
         return self._api_over(
             journal,
             open_keeping(self._conf, self._clock),
@@ -452,6 +461,7 @@ class Service:
         intake: Intake,
         handlers: Handlers,
     ) -> Api:
+        describer = self._describer(journal, handlers)
         return Api(
             self._conf,
             journal=journal,
@@ -459,7 +469,7 @@ class Service:
             intake=intake,
             clock=self._clock,
             operations=handlers.operations,
-            describe=self._describer(journal, handlers).describe,
+            describe=lambda: describer.describe_lately(self._space),
             limits=self._limits,
             # On one machine others may write, too: programs of people.
             others_write=True,

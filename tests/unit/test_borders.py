@@ -81,8 +81,14 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.journal': PLUGIN,
     'virtdc_agent.pools': Border(own=SEAMS),
     'virtdc_agent.exports': Border(own=SEAMS),
+    'virtdc_agent.space': Border(
+        own=(*SEAMS, 'virtdc_agent.periodic', 'virtdc_agent.pools')
+    ),
     'virtdc_agent.describing': Border(
-        own=(*SEAMS, 'virtdc_agent.exports', 'virtdc_agent.pools')
+        own=(
+            *(*SEAMS, 'virtdc_agent.exports', 'virtdc_agent.pools'),
+            'virtdc_agent.space',
+        )
     ),
     'virtdc_agent.executor': Border(
         own=(

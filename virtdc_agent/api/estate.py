@@ -30,18 +30,22 @@ class Pools:
             tag='pools',
             rule='pools:list',
             answer=Answer(schema='PoolList'),
-            problems={503: 'the storage does not answer; ask again later'},
+            problems={503: 'the journal does not answer; ask again later'},
         ),
         schemas.BODIES,
     )
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """List pools."""
+        """List pools, as their storage was lately."""
         access.Access(self.platform, req).allow('pools:list')
-        capacity = self.platform.describe()
+        described = self.platform.describe()
+        capacity = described.capacity
         resp.media = {
             'data_centre': capacity.data_centre,
             'agent': capacity.agent,
-            'pools': [views.of_pool(pool) for pool in capacity.pools],
+            'pools': [
+                views.of_pool(pool, described.readings[pool.name])
+                for pool in capacity.pools
+            ],
             'exporters': [
                 {
                     'name': offer.name,

@@ -26,6 +26,7 @@ from virtdc_agent.contract import events
 from virtdc_agent import exceptions
 from virtdc_agent.intake import Intake
 from virtdc_agent import interfaces
+from virtdc_agent import model
 
 LOG = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Api:
         intake: Intake,
         clock: interfaces.Clock,
         operations: frozenset[events.Operation],
-        describe: Callable[[], events.Capacity],
+        describe: Callable[[], model.Description],
         limits: interfaces.LimitHistory,
         others_write: bool,
     ) -> None:

@@ -11,6 +11,7 @@ from virtdc_agent.api import watching
 from virtdc_agent.contract import events
 from virtdc_agent.intake import Intake
 from virtdc_agent import interfaces
+from virtdc_agent import model
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class Platform:
     """What the resources work on.
 
     :param operations: what the storage can do.
-    :param describe: says what it holds.
+    :param describe: says what it holds, without waiting for it.
     :param limits: remembers what the policies found.
     """
 
@@ -29,7 +30,7 @@ class Platform:
     watch: watching.Watch
     authorizer: policies.Authorizer
     operations: frozenset[events.Operation]
-    describe: Callable[[], events.Capacity]
+    describe: Callable[[], model.Description]
     limits: interfaces.LimitHistory
 
     def require(self, operation: events.Operation) -> None:

@@ -320,8 +320,16 @@ ANSWERS: Mapping[str, Schema] = {
     'Pool': told(
         name=_TEXT,
         backend=_TEXT,
-        total_bytes=_COUNT,
-        free_bytes=_COUNT,
+        state={
+            'type': 'string',
+            'enum': ['known', 'unknown'],
+            'description': 'unknown: the storage does not answer now; the '
+            'bytes are what it said last, if it ever did',
+        },
+        read_at=maybe(TIME),
+        age_s=maybe(_NUMBER),
+        total_bytes=maybe(_COUNT),
+        free_bytes=maybe(_COUNT),
         provisioned_bytes=_COUNT,
         max_over_subscription_ratio=_NUMBER,
         reserved_percentage=_COUNT,

@@ -86,13 +86,16 @@ def of_agent(agent: model.AgentRecord) -> View:
     }
 
 
-def of_pool(pool: events.PoolCapacity) -> View:
-    """Return what is told of a pool."""
+def of_pool(pool: events.PoolCapacity, reading: model.SpaceReading) -> View:
+    """Return what is told of a pool; of its space what it said last."""
     return {
         'name': pool.name,
         'backend': pool.backend,
-        'total_bytes': pool.total_bytes,
-        'free_bytes': pool.free_bytes,
+        'state': 'known' if reading.is_current else 'unknown',
+        'read_at': reading.read_at and format_time(reading.read_at),
+        'age_s': reading.age_s and round(reading.age_s, 1),
+        'total_bytes': reading.space and pool.total_bytes,
+        'free_bytes': reading.space and pool.free_bytes,
         'provisioned_bytes': pool.provisioned_bytes,
         'max_over_subscription_ratio': pool.max_over_subscription_ratio,
         'reserved_percentage': pool.reserved_percentage,

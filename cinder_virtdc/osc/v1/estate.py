@@ -144,7 +144,8 @@ class ListPools(command.Lister):
         """List them."""
         answer = self.virtdc.get('/pools')
         header = [
-            *('Name', 'Backend', 'Total', 'Free', 'Provisioned', 'Volumes')
+            *('Name', 'Backend', 'Total', 'Free', 'Provisioned', 'Volumes'),
+            'Seen',
         ]
         if parsed_args.long:
             header += [
@@ -159,6 +160,7 @@ class ListPools(command.Lister):
                 columns.Size(pool['free_bytes']),
                 columns.Size(pool['provisioned_bytes']),
                 pool['volumes'],
+                columns.Text(_seen(pool)),
             ]
             if parsed_args.long:
                 row += [
@@ -176,6 +178,15 @@ def _state(agent: View) -> str:
     if not agent['is_alive']:
         return 'dead'
     return 'draining' if agent['is_draining'] else 'alive'
+
+
+def _seen(pool: View) -> str:
+    """Say how lately the storage has said how full it is."""
+    age_s = pool.get('age_s')
+    if age_s is None:
+        return 'not yet' if 'state' in pool else ''
+    lately = f'{columns.duration(age_s)} ago'
+    return lately if pool['state'] == 'known' else f'{lately}, silent since'
 
 
 def _load(points: Sequence[View]) -> tuple[Any, Any, Any]:

@@ -31,6 +31,7 @@ from virtdc_agent.limit_history import RecentLimits
 from virtdc_agent import model
 from virtdc_agent.pools import Pools
 from virtdc_agent.scheduling import Lane
+from virtdc_agent.space import SpaceReader
 
 GIB = builders.GIB
 OWN = 'aaaa'
@@ -116,6 +117,17 @@ class ApiCase(base.TestCase):
             max_watchers=self.max_watchers,
         )
         self.conf([], default_config_files=[], default_config_dirs=[])
+        pools = Pools.of_one(self.backend, 'memory')
+        self.space = SpaceReader(pools, clock=self.clock, interval_s=5.0)
+        for pool in pools:
+            self.space.read(pool)
+        describer = Describer(
+            agent='a',
+            journal=self.journal,
+            pools=pools,
+            exporters=Exporters({'memory': MemoryExporter()}),
+            operations=self.operations,
+        )
         self.platform = Platform(
             journal=self.journal,
             keeping=self.keeping,
@@ -124,13 +136,7 @@ class ApiCase(base.TestCase):
             watch=self.watch,
             authorizer=policies.Authorizer(self.make_enforcer(self.conf)),
             operations=self.operations,
-            describe=Describer(
-                agent='a',
-                journal=self.journal,
-                pools=Pools.of_one(self.backend, 'memory'),
-                exporters=Exporters({'memory': MemoryExporter()}),
-                operations=self.operations,
-            ).describe,
+            describe=lambda: describer.describe_lately(self.space),
             limits=self.limits,
         )
         self.app = app.make_application(self.platform, self.make_settings())

@@ -37,12 +37,23 @@ class TestPools(base.ApiCase):
         self.assertEqual('memory', found['exporters'][0]['name'])
         self.assertEqual((1, 0), (found['waiting'], found['running']))
 
-    def test_a_storage_that_does_not_answer(self) -> None:
-        def away():
-            raise exceptions.BackendUnavailable('The share is away.')
+    def test_the_storage_is_not_asked(self) -> None:
+        def never():
+            self.fail('a request asks the storage')
 
-        self.backend.space = away
-        self.refused(503, 'storage-unavailable', self.ask('GET', '/v1/pools'))
+        self.backend.space = never
+        self.clock.advance(4.04)
+        (pool,) = self.ask('GET', '/v1/pools').json['pools']
+        self.assertEqual(
+            ('known', 4.0, '2026-01-01T00:00:00.000000Z'),
+            (pool['state'], pool['age_s'], pool['read_at']),
+        )
+        self.clock.advance(60)
+        (late,) = self.ask('GET', '/v1/pools').json['pools']
+        self.assertEqual(
+            ('unknown', 64.0, pool['total_bytes']),
+            (late['state'], late['age_s'], late['total_bytes']),
+        )
 
 
 class TestAgents(base.ApiCase):

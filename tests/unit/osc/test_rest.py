@@ -174,6 +174,10 @@ class TestEstate(base.CommandCase):
         self.assertEqual('memory', row['Backend'])
         self.assertIsInstance(row['Total'], int)
         self.assertIn('iB', self.printed(estate.ListPools))
+        self.assertEqual('0.0s ago', row['Seen'])
+        self.clock.advance(90)
+        (row,) = self.rows(estate.ListPools)
+        self.assertEqual('1m30s ago, silent since', row['Seen'])
 
     def test_limits(self) -> None:
         rows = self.rows(estate.ShowLimits)

@@ -81,6 +81,7 @@ export class Estate {
 }
 
 function poolRow(pool) {
+  const isRead = pool.total_bytes !== null;
   const used = Math.max(pool.total_bytes - pool.free_bytes, 0);
   const percent = pool.total_bytes ? Math.round((100 * used) / pool.total_bytes) : 0;
   const most = pool.total_bytes * pool.max_over_subscription_ratio;
@@ -89,13 +90,20 @@ function poolRow(pool) {
     cells: [
       h('th', { scope: 'row' }, said(pool.name || 'default', { class: 'name' })),
       h('td', {}, pool.backend),
-      h('td', {}, h('span', { class: 'progress' },
+      h('td', {}, isRead && h('span', { class: 'progress' },
         h('meter', { min: 0, max: 100, low: 75, high: 90, optimum: 0, value: percent, 'aria-label': `${pool.name || 'default'}: ${percent} % used` }),
-        h('span', { class: 'quiet' }, `${percent} % of ${size(pool.total_bytes)}`))),
-      h('td', { class: 'number' }, size(pool.free_bytes)),
-      h('td', { class: 'number' }, `${size(pool.provisioned_bytes)} of ${size(most)}`),
+        h('span', { class: 'quiet' }, `${percent} % of ${size(pool.total_bytes)}`)),
+        pool.state === 'known' ? null : silence(pool)),
+      h('td', { class: 'number' }, isRead ? size(pool.free_bytes) : '–'),
+      h('td', { class: 'number' }, isRead ? `${size(pool.provisioned_bytes)} of ${size(most)}` : size(pool.provisioned_bytes)),
       h('td', { class: 'number' }, pool.volumes),
       h('td', {}, pool.formats.join(', ')),
     ],
   };
+}
+
+// That a storage does not answer: what is shown may be otherwise by now.
+function silence(pool) {
+  return h('p', { class: 'warning' }, pool.read_at === null
+    ? 'The storage has not said yet how full it is.' : ['The storage does not answer; this is from ', time(pool.read_at), '.']);
 }
