@@ -13,9 +13,10 @@ from typing import Any
 
 from cliff import columns
 
+from cinder_virtdc import wording
+
 View = Mapping[str, Any]
 
-UNITS = ('B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB')
 BAR = 12
 """How many characters a bar in a table has."""
 
@@ -25,7 +26,7 @@ class Size(columns.FormattableColumn[int | None]):
 
     def human_readable(self) -> str:
         """Return it with a unit."""
-        return '-' if self._value is None else size_text(self._value)
+        return '-' if self._value is None else wording.size_text(self._value)
 
 
 class Time(columns.FormattableColumn[str | None]):
@@ -33,7 +34,7 @@ class Time(columns.FormattableColumn[str | None]):
 
     def human_readable(self) -> str:
         """Return it to the second, in UTC."""
-        return '-' if not self._value else moment(self._value)
+        return '-' if not self._value else wording.moment(self._value)
 
 
 class Age:
@@ -56,7 +57,7 @@ class Age:
                 if not self._value:
                     return '-'
                 since = now - datetime.datetime.fromisoformat(self._value)
-                return duration(since.total_seconds())
+                return wording.duration(since.total_seconds())
 
         return Column(text)
 
@@ -121,73 +122,6 @@ def bar(percent: int, width: int = BAR) -> str:
     return f'[{"=" * done}{">" if done < width else ""}'.ljust(width + 1) + ']'
 
 
-def size_text(size_bytes: int) -> str:
-    """Write bytes with a unit, and no more digits than are of use."""
-    value = float(size_bytes)
-    for unit in UNITS:
-        if value < 1024 or unit == UNITS[-1]:
-            return f'{value:.4g} {unit}'
-        value /= 1024
-    raise AssertionError('there is a last unit')
-
-
-def moment(text: str) -> str:
-    """Write a time of the API for people: in UTC, to the second."""
-    time = datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
-    return time.strftime('%Y-%m-%d %H:%M:%S')
-
-
-def duration(seconds: float) -> str:
-    """Write a duration in its two largest units."""
-    seconds = max(0.0, seconds)
-    if seconds < 10:
-        return f'{seconds:.1f}s'
-    whole = int(seconds)
-    for length, unit, lesser, name in (
-        (86400, 'd', 3600, 'h'),
-        (3600, 'h', 60, 'm'),
-        (60, 'm', 1, 's'),
-    ):
-        if whole >= length:
-            rest = whole % length // lesser
-            return f'{whole // length}{unit}' + (
-                f'{rest}{name}' if rest else ''
-            )
-    return f'{whole}s'
-
-
-def detail(view: View) -> str:
-    """Say in a few words how it goes with an event, or how it went."""
-    if view['state'] == 'failed':
-        message = view.get('message') or 'no reason was given'
-        reason = view.get('reason')
-        return f'{reason}: {message}' if reason else str(message)
-    parts = []
-    if view['state'] == 'running' and view.get('phase'):
-        parts.append(str(view['phase']))
-    if view['state'] == 'running' and view.get('bytes_total'):
-        parts.append(
-            f'{size_text(view.get("bytes_done") or 0)} of '
-            f'{size_text(view["bytes_total"])}'
-        )
-    if view.get('is_cancel_requested') and view['state'] == 'running':
-        parts.append('being cancelled')
-    if (view.get('attempt') or 0) > 1:
-        parts.append(f'attempt {view["attempt"]}')
-    return ', '.join(parts)
-
-
-def printable(text: str) -> str:
-    """Return a text that cannot direct a terminal.
-
-    Names and messages come from other people.
-    """
-    return ''.join(
-        c if c.isprintable() else ' ' if c.isspace() else '\ufffd'
-        for c in text
-    )
-
-
 def _flat(value: Any, prefix: str = '') -> Sequence[tuple[str, Any]]:
     if isinstance(value, Mapping):
         found: list[tuple[str, Any]] = []
@@ -198,4 +132,4 @@ def _flat(value: Any, prefix: str = '') -> Sequence[tuple[str, Any]]:
         return []
     if isinstance(value, list):
         value = ', '.join(map(str, value))
-    return [(prefix, printable(str(value)))]
+    return [(prefix, wording.printable(str(value)))]

@@ -15,6 +15,7 @@ from cinder_virtdc.clock import SystemClock
 from cinder_virtdc.osc import client as clients
 from cinder_virtdc.osc.client import Client
 from cinder_virtdc.osc import sides
+from cinder_virtdc import rest_client
 
 _UNITS = {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}
 _DURATION = re.compile(r'([0-9]{1,6})([smhd]?)')
@@ -68,7 +69,7 @@ class Base(command.Command):
             return str(found[0]['volume_id'])
         try:
             return str(
-                self.virtdc.get(clients.path_of('volumes', name_or_id))[
+                self.virtdc.get(rest_client.path_of('volumes', name_or_id))[
                     'volume_id'
                 ]
             )
@@ -88,7 +89,7 @@ class Base(command.Command):
 class Lister(Base, command.Lister):
     """One that prints a list."""
 
-    def more(self, page: clients.Page, option: str = '--marker') -> None:
+    def more(self, page: rest_client.Page, option: str = '--marker') -> None:
         """Say how to see the rest."""
         if page.marker is not None:
             self.say(f'There is more: add {option} {page.marker}')

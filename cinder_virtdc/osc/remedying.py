@@ -20,6 +20,7 @@ from cinder_virtdc.osc.client import Client
 from cinder_virtdc.osc import sides
 from cinder_virtdc.policy import Policy
 from cinder_virtdc import remedies
+from cinder_virtdc import rest_client
 from virtdc_agent.contract import alarm_codec
 from virtdc_agent.contract.alarms import Alarm
 from virtdc_agent.contract import events
@@ -65,7 +66,7 @@ class Remedying:
 
     def _alarm(self, volume: clouds.CloudVolume) -> Alarm:
         for kind in sorted(deletions.KINDS):
-            path = clients.path_of('alarms', kind, volume.platform_id)
+            path = rest_client.path_of('alarms', kind, volume.platform_id)
             try:
                 view = self._client.get(path)
             except clients.ApiError as exc:
@@ -92,7 +93,7 @@ class _Bridge:
         match event.parameters:
             case events.RestoreParameters():
                 self.accepted = self._client.post(
-                    clients.path_of('trash', event.volume_id, 'restore'),
+                    rest_client.path_of('trash', event.volume_id, 'restore'),
                     headers=headers,
                 )
             case events.CreateParameters() as wanted:

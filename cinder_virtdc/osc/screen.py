@@ -13,7 +13,7 @@ from rich import progress
 from rich import table
 from rich import text
 
-from cinder_virtdc.osc import columns
+from cinder_virtdc import wording
 
 View = Mapping[str, Any]
 
@@ -130,7 +130,7 @@ class Live:
             'percent': (
                 '' if is_waiting or percent is None else f'{percent} %'
             ),
-            'detail': columns.printable(columns.detail(view)),
+            'detail': wording.printable(wording.detail(view)),
         }
         # Without a total the bar moves to and fro: nobody knows.
         total = None if percent is None else 100
@@ -184,12 +184,12 @@ def line_of(view: View) -> str:
     at = view.get('occurred_at') or view.get('updated_at')
     percent = view.get('progress')
     parts = [
-        columns.moment(at)[11:] if at else '',
+        wording.moment(at)[11:] if at else '',
         f'{view["operation"]}',
         subject_of(view),
         f'{view["state"]}',
         f'{percent} %' if view['state'] == 'running' and percent else '',
-        columns.printable(columns.detail(view)),
+        wording.printable(wording.detail(view)),
     ]
     return '  '.join(part for part in parts if part)
 
@@ -201,7 +201,7 @@ def style_of(view: View) -> str:
 
 def subject_of(view: View) -> str:
     """Return whom an event is about."""
-    return columns.printable(str(view['volume_id']))
+    return wording.printable(str(view['volume_id']))
 
 
 def _word(template: str, **more: Any) -> progress.TextColumn:

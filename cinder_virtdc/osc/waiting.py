@@ -6,12 +6,12 @@ import argparse
 
 from osc_lib import exceptions
 
-from cinder_virtdc.osc.client import path_of
-from cinder_virtdc.osc.client import View
-from cinder_virtdc.osc import columns
 from cinder_virtdc.osc import command
 from cinder_virtdc.osc import screen
 from cinder_virtdc.osc import watching
+from cinder_virtdc.rest_client import path_of
+from cinder_virtdc.rest_client import View
+from cinder_virtdc import wording
 
 
 def add_wait(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +62,6 @@ def await_event(
     if must_succeed and ended['state'] != 'success':
         raise exceptions.CommandError(
             f'Event {event_id} has failed: '
-            + columns.printable(columns.detail(ended))
+            + wording.printable(wording.detail(ended))
         )
     return ended

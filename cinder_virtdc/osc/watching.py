@@ -16,9 +16,9 @@ from typing import Any
 from cinder_virtdc.clock import Clock
 from cinder_virtdc.osc.client import ApiError
 from cinder_virtdc.osc.client import Client
-from cinder_virtdc.osc.client import path_of
 from cinder_virtdc.osc.screen import FINAL
 from cinder_virtdc.osc.screen import Screen
+from cinder_virtdc.rest_client import path_of
 
 View = Mapping[str, Any]
 

@@ -168,9 +168,28 @@ BORDERS: Mapping[str, Border] = {
         own=('cinder_virtdc', *CONTRACT),
         never=[
             *('cinder_virtdc.cmd', 'cinder_virtdc.driver'),
-            'cinder_virtdc.osc',
+            *('cinder_virtdc.horizon', 'cinder_virtdc.osc'),
         ],
         libraries=None,
+    ),
+    # What programs share that run with a user's rights.
+    'cinder_virtdc.rest_client': Border(libraries=['keystoneauth1']),
+    'cinder_virtdc.wording': Border(standard=PURE),
+    # In the web server of the dashboard: without Cinder, the bus, the agent.
+    'cinder_virtdc.horizon': Border(
+        own=(*CONTRACT, 'cinder_virtdc.rest_client', 'cinder_virtdc.wording'),
+        libraries=['django', 'horizon', 'openstack_dashboard'],
+    ),
+    # What it says, as plain values: tested without the dashboard.
+    'cinder_virtdc.horizon.calls': Border(
+        own=['cinder_virtdc.rest_client'],
+    ),
+    'cinder_virtdc.horizon.filtering': Border(
+        own=(*CONTRACT, 'cinder_virtdc.horizon.rows'),
+        standard={*PURE, 'urllib'},
+    ),
+    'cinder_virtdc.horizon.rows': Border(
+        own=(*CONTRACT, 'cinder_virtdc.wording'), standard=PURE
     ),
     # On a user's own machine: without Cinder, the bus and the agent.
     'cinder_virtdc.osc': Border(
@@ -180,7 +199,8 @@ BORDERS: Mapping[str, Border] = {
                 f'cinder_virtdc.{name}'
                 for name in (
                     *('clock', 'cloud', 'deletions', 'edits', 'exceptions'),
-                    *('policy', 'properties', 'remedies', 'translate'),
+                    *('policy', 'properties', 'remedies', 'rest_client'),
+                    *('translate', 'wording'),
                 )
             ),
         ),
@@ -188,7 +208,7 @@ BORDERS: Mapping[str, Border] = {
     ),
     'cinder_virtdc.cmd': Border(
         own=('cinder_virtdc', *CONTRACT),
-        never=['cinder_virtdc.driver'],
+        never=['cinder_virtdc.driver', 'cinder_virtdc.horizon'],
         libraries=None,
     ),
     # What computes does not wait.
@@ -439,6 +459,18 @@ class TestTheCheck(unittest.TestCase):
             ('cinder_virtdc.osc.client', 'oslo_messaging'),
             ('cinder_virtdc.osc.client', 'virtdc_agent.model'),
             ('cinder_virtdc.osc.v1.event', 'virtdc_agent.api.views'),
+            ('cinder_virtdc.listener', 'cinder_virtdc.horizon.rows'),
+            ('cinder_virtdc.cmd.listener', 'cinder_virtdc.horizon.rows'),
+            ('cinder_virtdc.osc.client', 'cinder_virtdc.horizon.rows'),
+            ('cinder_virtdc.horizon.views', 'cinder_virtdc.cloud'),
+            ('cinder_virtdc.horizon.views', 'cinder_virtdc.osc.columns'),
+            ('cinder_virtdc.horizon.views', 'oslo_messaging'),
+            ('cinder_virtdc.horizon.views', 'virtdc_agent.model'),
+            ('cinder_virtdc.horizon.calls', 'django.conf.settings'),
+            ('cinder_virtdc.horizon.rows', 'django.utils.html'),
+            ('cinder_virtdc.horizon.rows', 'cinder_virtdc.horizon.tables'),
+            ('cinder_virtdc.rest_client', 'cinder_virtdc.osc.client'),
+            ('cinder_virtdc.wording', 'time'),
             ('cinder_virtdc.reconcile', 'openstack.connection'),
             ('cinder_virtdc.reconcile', 'time'),
             ('cinder_virtdc.translate', 'logging'),

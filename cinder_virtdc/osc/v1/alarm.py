@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from cinder_virtdc.osc.client import path_of
-from cinder_virtdc.osc.client import View
 from cinder_virtdc.osc import columns
 from cinder_virtdc.osc import command
 from cinder_virtdc.osc import remedying
@@ -15,6 +13,9 @@ from cinder_virtdc.osc.v1.event import show_event
 from cinder_virtdc.osc.waiting import add_wait
 from cinder_virtdc.osc.waiting import await_event
 from cinder_virtdc.policy import Policy
+from cinder_virtdc.rest_client import path_of
+from cinder_virtdc.rest_client import View
+from cinder_virtdc import wording
 from virtdc_agent.contract.alarms import Severity
 from virtdc_agent.contract import catalogue
 
@@ -219,12 +220,12 @@ def _row(alarm: View, age: columns.Age, *, is_long: bool) -> Sequence[Any]:
         alarm['subject'],
         age(alarm['raised_at']),
         columns.Text(alarm['acknowledged_by']),
-        columns.printable(alarm['message']),
+        wording.printable(alarm['message']),
     ]
     if is_long:
         row += [
             alarm['count'],
-            columns.Text(columns.printable(alarm['comment'])),
+            columns.Text(wording.printable(alarm['comment'])),
             columns.Time(alarm['raised_at']),
             columns.Time(alarm['updated_at']),
             columns.Lines(alarm['details']),
@@ -237,14 +238,14 @@ def _show(alarm: View) -> tuple[Sequence[str], Sequence[Any]]:
         ('kind', alarm['kind']),
         ('subject', alarm['subject']),
         ('severity', alarm['severity']),
-        ('message', columns.printable(alarm['message'])),
+        ('message', wording.printable(alarm['message'])),
         ('details', columns.Lines(alarm['details'])),
         ('raised_at', columns.Time(alarm['raised_at'])),
         ('updated_at', columns.Time(alarm['updated_at'])),
         ('count', alarm['count']),
         ('acknowledged_by', columns.Text(alarm['acknowledged_by'])),
         ('acknowledged_at', columns.Time(alarm['acknowledged_at'])),
-        ('comment', columns.Text(columns.printable(alarm['comment']))),
+        ('comment', columns.Text(wording.printable(alarm['comment']))),
     ]
     kind = catalogue.CATALOGUE.get(alarm['kind'])
     if kind is not None:

@@ -13,6 +13,7 @@ from cinder_virtdc.osc import columns
 from cinder_virtdc.osc import command
 from cinder_virtdc.osc import sides
 from cinder_virtdc import properties
+from cinder_virtdc import wording
 
 HEADER = ('Volume', 'Name', 'Status', 'Differs In')
 ABSENT = 'absent in the data centre'
@@ -92,7 +93,7 @@ class CompareVolumes(command.Lister):
                 rows.append(
                     (
                         volume.volume_id,
-                        columns.printable(volume.name),
+                        wording.printable(volume.name),
                         volume.status,
                         columns.Words(fields),
                     )
@@ -100,7 +101,7 @@ class CompareVolumes(command.Lister):
         rows += [
             (
                 volume_id,
-                columns.printable(platform.name),
+                wording.printable(platform.name),
                 '-',
                 columns.Words([UNKNOWN]),
             )

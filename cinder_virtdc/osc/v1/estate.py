@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from cinder_virtdc.osc.client import path_of
-from cinder_virtdc.osc.client import View
 from cinder_virtdc.osc import columns
 from cinder_virtdc.osc import command
+from cinder_virtdc.rest_client import path_of
+from cinder_virtdc.rest_client import View
 
 
 class ListAgents(command.Lister):

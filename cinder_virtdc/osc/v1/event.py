@@ -10,14 +10,15 @@ from typing import Any
 from cliff import columns as cliff_columns
 from osc_lib import exceptions
 
-from cinder_virtdc.osc.client import path_of
-from cinder_virtdc.osc.client import View
 from cinder_virtdc.osc import columns
 from cinder_virtdc.osc import command
 from cinder_virtdc.osc import screen
 from cinder_virtdc.osc.waiting import add_wait
 from cinder_virtdc.osc.waiting import await_event
 from cinder_virtdc.osc import watching
+from cinder_virtdc.rest_client import path_of
+from cinder_virtdc.rest_client import View
+from cinder_virtdc import wording
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import State
@@ -39,7 +40,7 @@ def row_of(view: View, age: columns.Age, *, is_long: bool) -> Sequence[Any]:
         view['volume_id'],
         view['state'],
         columns.Progress(view),
-        columns.printable(columns.detail(view)),
+        wording.printable(wording.detail(view)),
     ]
     if is_long:
         requester = view['requested_by']
@@ -66,9 +67,9 @@ def show_event(view: View) -> tuple[Sequence[str], Sequence[Any]]:
         ('parameters', columns.Lines(view['parameters'])),
         ('state', view['state']),
         ('progress', columns.Progress(view)),
-        ('detail', columns.printable(columns.detail(view))),
+        ('detail', wording.printable(wording.detail(view))),
         ('reason', columns.Text(view.get('reason') or '')),
-        ('message', columns.Text(columns.printable(view['message']))),
+        ('message', columns.Text(wording.printable(view['message']))),
         ('retry_of', columns.Text(view.get('retry_of') or '')),
         ('origin', view['origin']),
         ('user', columns.Text(requester['user_id'])),
@@ -94,26 +95,12 @@ class History(cliff_columns.FormattableColumn[Sequence[View]]):
     """An event's transitions."""
 
     def human_readable(self) -> str:
-        """Return each change of state, and how long the state lasted.
-
-        Of the reports of progress in between, people see none.
-        """
-        steps: list[View] = []
-        for one in self._value:
-            same = steps and (steps[-1]['state'], steps[-1]['attempt']) == (
-                one['state'],
-                one['attempt'],
-            )
-            if not same:
-                steps.append(one)
+        """Return each change of state, and how long the state lasted."""
         lines = []
-        for one, later in zip(steps, [*steps[1:], None], strict=True):
-            line = f'{columns.moment(one["occurred_at"])} {one["state"]}'
-            if later is not None:
-                lasted = datetime.datetime.fromisoformat(
-                    later['occurred_at']
-                ) - datetime.datetime.fromisoformat(one['occurred_at'])
-                line += f' for {columns.duration(lasted.total_seconds())}'
+        for one, lasted in wording.steps_of(self._value):
+            line = f'{wording.moment(one["occurred_at"])} {one["state"]}'
+            if lasted is not None:
+                line += f' for {wording.duration(lasted)}'
             lines.append(line)
         return '\n'.join(lines)
 

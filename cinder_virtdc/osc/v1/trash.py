@@ -8,13 +8,14 @@ from typing import Any
 
 from osc_lib import exceptions
 
-from cinder_virtdc.osc.client import path_of
-from cinder_virtdc.osc.client import View
 from cinder_virtdc.osc import columns
 from cinder_virtdc.osc import command
 from cinder_virtdc.osc.v1.event import show_event
 from cinder_virtdc.osc.waiting import add_wait
 from cinder_virtdc.osc.waiting import await_event
+from cinder_virtdc.rest_client import path_of
+from cinder_virtdc.rest_client import View
+from cinder_virtdc import wording
 
 HEADER = ('Volume', 'Name', 'Size', 'Deleted', 'By', 'Until')
 LONG_HEADER = (*HEADER, 'Origin', 'Project', 'Pool', 'Event')
@@ -56,7 +57,7 @@ class ListTrash(command.Lister):
             volume, by = one['volume'], one['deleted_by']
             row = [
                 volume['volume_id'],
-                columns.printable(volume['name']),
+                wording.printable(volume['name']),
                 columns.Size(volume['size_bytes']),
                 age(one['deleted_at']),
                 columns.Text(by['user_id']),

@@ -10,11 +10,12 @@ from cliff import columns as cliff_columns
 from osc_lib import exceptions
 
 from cinder_virtdc.osc import client as clients
-from cinder_virtdc.osc.client import path_of
-from cinder_virtdc.osc.client import View
 from cinder_virtdc.osc import columns
 from cinder_virtdc.osc import command
 from cinder_virtdc.osc import sides
+from cinder_virtdc.rest_client import path_of
+from cinder_virtdc.rest_client import View
+from cinder_virtdc import wording
 
 HEADER = ('Field', 'Cloud', 'Data Centre', 'Differs')
 
@@ -33,7 +34,7 @@ class Said(cliff_columns.FormattableColumn[Any]):
             return columns.Words(value).human_readable()
         if isinstance(value, bool):
             return columns.YesNo(value).human_readable()
-        return columns.printable(str(value))
+        return wording.printable(str(value))
 
 
 class Differs(columns.YesNo):

@@ -16,6 +16,7 @@ from cinder_virtdc.clock import FakeClock
 from cinder_virtdc.osc import columns
 from cinder_virtdc.osc import screen
 from cinder_virtdc.osc import volume_create
+from cinder_virtdc import wording
 from tests import base as tests_base
 from tests.unit.osc import base
 
@@ -156,7 +157,7 @@ class TestColumns(tests_base.TestCase):
             (5 * 1024**6, '5 EiB'),
             (5000 * 1024**6, '5000 EiB'),
         ):
-            self.assertEqual(text, columns.size_text(size))
+            self.assertEqual(text, wording.size_text(size))
 
     def test_durations(self) -> None:
         for seconds, text in (
@@ -168,7 +169,7 @@ class TestColumns(tests_base.TestCase):
             (3600, '1h'),
             (90061, '1d1h'),
         ):
-            self.assertEqual(text, columns.duration(seconds))
+            self.assertEqual(text, wording.duration(seconds))
 
     def test_bars(self) -> None:
         self.assertEqual('[>   ]', columns.bar(0, 4))
@@ -178,7 +179,7 @@ class TestColumns(tests_base.TestCase):
     def test_a_detail(self) -> None:
         self.assertEqual(
             'copying, 1 KiB of 2 KiB, attempt 2',
-            columns.detail(
+            wording.detail(
                 {
                     'state': 'running',
                     'phase': 'copying',
