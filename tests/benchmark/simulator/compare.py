@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from collections.abc import Sequence
 import functools
+from importlib import metadata
 import math
 from pathlib import Path
 import statistics
@@ -19,10 +20,7 @@ from tests.benchmark.simulator.peers import Gradient2Policy
 from tests.benchmark.simulator.peers import VegasPolicy
 from tests.benchmark.simulator.scenarios import drawn
 from tests.benchmark.simulator.scenarios import SCENARIOS
-from virtdc_agent.policies.adaptive import AdaptivePolicy
-from virtdc_agent.policies.aimd import AimdPolicy
-from virtdc_agent.policies.fixed import FixedPolicy
-from virtdc_agent.policies.shrink import ShrinkPolicy
+from virtdc_agent import plugins
 
 
 class Oracle:
@@ -41,13 +39,14 @@ class Oracle:
 
 
 POLICIES: dict[str, Callable] = {
-    'adaptive': AdaptivePolicy,
-    'aimd': AimdPolicy,
-    'fixed': FixedPolicy,
-    'shrink': ShrinkPolicy,
+    **{
+        one.name: one.load()
+        for one in sorted(metadata.entry_points(group=plugins.POLICIES))
+    },
     'vegas': VegasPolicy,
     'gradient2': Gradient2Policy,
 }
+"""All that are installed, also by others, and their peers."""
 
 
 @functools.lru_cache(maxsize=64)
