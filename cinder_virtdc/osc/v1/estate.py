@@ -10,6 +10,7 @@ from cinder_virtdc.osc import columns
 from cinder_virtdc.osc import command
 from cinder_virtdc.rest_client import path_of
 from cinder_virtdc.rest_client import View
+from cinder_virtdc import wording
 
 
 class ListAgents(command.Lister):
@@ -185,7 +186,7 @@ def _seen(pool: View) -> str:
     age_s = pool.get('age_s')
     if age_s is None:
         return 'not yet' if 'state' in pool else ''
-    lately = f'{columns.duration(age_s)} ago'
+    lately = f'{wording.duration(age_s)} ago'
     return lately if pool['state'] == 'known' else f'{lately}, silent since'
 
 
