@@ -60,6 +60,20 @@ class Changes:
     last: int
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Who may do something that is to be done once.
+
+    :param is_granted: we, for as long as we asked for.
+    :param is_settled: nobody: it is done.
+    :param wait_s: somebody else does it; so long at most.
+    """
+
+    is_granted: bool
+    is_settled: bool = False
+    wait_s: float = 0.0
+
+
 class AgentClient:
     """Asks the agent, and turns what it answers into values or exceptions.
 
@@ -237,6 +251,45 @@ class AgentClient:
                 'cleared', default=False
             ),
         )
+
+    def take_mark(self, name: str, *, holder: str, lease_s: int) -> Mark:
+        """Ask to be the one who does something; see ``Mark``.
+
+        Of an agent that knows no marks, everybody has every mark.
+        """
+
+        def mark(answer: Answer) -> Mark:
+            reader = Reader(answer, 'answer')
+            return Mark(
+                is_granted=reader.boolean('is_granted', default=False),
+                is_settled=reader.boolean('is_settled', default=False),
+                wait_s=(
+                    reader.number('wait_s', minimum=0, maximum=1e9)
+                    if reader.has('wait_s')
+                    else 0.0
+                ),
+            )
+
+        try:
+            return self._get(
+                'take_mark',
+                {'name': name, 'holder': holder, 'lease_s': lease_s},
+                mark,
+            )
+        except exceptions.ContractMismatch as exc:
+            LOG.debug('The agent has no marks: %s', exc)
+            return Mark(is_granted=True)
+
+    def settle_mark(self, name: str, *, holder: str) -> None:
+        """Note for everybody that something is done for good."""
+        try:
+            self._get(
+                'settle_mark',
+                {'name': name, 'holder': holder},
+                lambda answer: None,
+            )
+        except exceptions.ContractMismatch as exc:
+            LOG.debug('The agent has no marks: %s', exc)
 
     def _pages(
         self,

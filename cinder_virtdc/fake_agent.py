@@ -15,6 +15,7 @@ from typing import Any
 
 from cinder_virtdc import exceptions
 from cinder_virtdc.fake_alarms import FakeAlarms
+from cinder_virtdc.fake_marks import FakeMarks
 from virtdc_agent.contract.alarms import AlarmNotice
 from virtdc_agent.contract.alarms import Severity
 from virtdc_agent.contract.catalogue import VOLUME_DELETED
@@ -78,6 +79,7 @@ class FakeAgent:
         self.trash: dict[str, TrashedVolume] = {}
         self.effective_deletions: set[str] = set()
         self.alarms = FakeAlarms()
+        self.marks = FakeMarks()
         self.manageable: dict[str, Manageable] = {}
         self.manageable_snapshots: dict[str, Manageable] = {}
         self.capacity = Capacity(
@@ -278,6 +280,12 @@ class FakeAgent:
                 )
             case 'clear_alarm', {'kind': kind, 'subject': subject}:
                 return {'cleared': self._clear(str(kind), str(subject))}
+            case 'take_mark', {'name': name, 'holder': holder, **rest}:
+                return self.marks.take(
+                    *(str(name), str(holder)), float(str(rest['lease_s']))
+                )
+            case 'settle_mark', {'name': name}:
+                return self.marks.settle(str(name))
             case 'get_snapshots', {'marker': marker, 'limit': int(limit)}:
                 return _page(self.snapshots, str(marker or ''), limit)
             case 'get_manageable', {'reference': str(reference)}:

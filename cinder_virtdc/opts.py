@@ -223,8 +223,8 @@ LISTENER_OPTS = [
     cfg.StrOpt(
         'state_path',
         help='Folder in which the listener remembers which alarms it has '
-        'told to whom. Without one, every alarm that is raised is told once '
-        'more, with the same ids, when the listener starts.',
+        'told to whom. Without one, it does not tell the end of an alarm '
+        'that was cleared while it was down.',
     ),
     cfg.StrOpt(
         'alarm_notification_transport_url',

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from cinder_virtdc.alarm_book import AlarmBook
 from cinder_virtdc import alarm_reports
 from cinder_virtdc.alarm_reports import Report
+from cinder_virtdc.client import Mark
 from cinder_virtdc.clock import Clock
 from cinder_virtdc import exceptions
 from cinder_virtdc.ledger import Ledger
@@ -23,6 +24,10 @@ LOG = logging.getLogger(__name__)
 
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 300.0
+
+LEASE_S = 60
+"""So long another listener waits before it tells what one that died was about
+to. Longer than it mostly takes to send."""
 
 
 class Outlet(Protocol):
@@ -35,6 +40,19 @@ class Outlet(Protocol):
 
         :raises OutletFailed: it did not; try again later.
         """
+
+
+class Marks(Protocol):
+    """By which listeners agree on who does something; see the client.
+
+    :raises VirtDCError: the agent cannot be asked.
+    """
+
+    def take_mark(self, name: str, *, holder: str, lease_s: int) -> Mark:
+        """Ask to be the one who does something."""
+
+    def settle_mark(self, name: str, *, holder: str) -> None:
+        """Note that it is done for good."""
 
 
 class LogOutlet:
@@ -64,17 +82,22 @@ class Relay:
 
     What was raised, changed and cleared while the outlet could not send is
     told as what it has come to. A listener that is restarted goes on where
-    its ledger ends; whoever listens may hear a change twice, with the same
-    id and revision.
+    its ledger ends. Of several listeners one tells a change: whoever has its
+    mark, which the agent keeps. One that dies between telling and settling
+    the mark, or that cannot ask the agent, has a change told twice, with the
+    same id and revision; none is ever left out.
 
     :param describe: what Cinder says of an alarm's volume; empty: nothing.
     :param project_id: of alarms that are of no project.
+    :param holder: names this listener among others, and this life of it.
     """
 
     def __init__(
         self,
         outlet: Outlet,
         *,
+        marks: Marks,
+        holder: str,
         book: AlarmBook,
         ledger: Ledger,
         clock: Clock,
@@ -82,6 +105,8 @@ class Relay:
         project_id: str = '',
     ) -> None:
         self._outlet = outlet
+        self._marks = marks
+        self._holder = holder
         self._book = book
         self._ledger = ledger
         self._clock = clock
@@ -92,6 +117,7 @@ class Relay:
         self._stopped = False
         self._failures = 0
         self._retry_at: float | None = None
+        self._look_at: float | None = None
         self.sent: Counter[str] = Counter()
         """How many reports left, by what had become of their alarm."""
         self._thread = threading.Thread(
@@ -116,19 +142,59 @@ class Relay:
             self._rung = True
             self._changed.notify_all()
 
-    def deliver(self) -> None:
+    def deliver(self) -> float | None:
         """Tell all there is to tell.
 
+        :returns: in how many seconds to look whether what other listeners
+            are telling is told; ``None``: there is no such thing.
         :raises OutletFailed: the rest is told later.
         """
+        waits: list[float] = []
         for report in self._news():
-            self._outlet.send(report)
+            name = self._mark_of(report)
+            mark = self._take(name)
+            if mark.is_granted:
+                self._outlet.send(report)
+                self._settle(name)
+                self.sent[report.change.value] += 1
+            elif not mark.is_settled:
+                waits.append(mark.wait_s)
+                continue
             alarm_id = report.payload['alarm_id']
             if report.change is AlarmChange.CLEARED:
                 self._ledger.forget(self._outlet.name, alarm_id)
             else:
                 self._ledger.note(self._outlet.name, alarm_id, report.payload)
-            self.sent[report.change.value] += 1
+        return min(waits, default=None)
+
+    def _mark_of(self, report: Report) -> str:
+        """Return the mark of a change, the same from every listener.
+
+        What is cleared was not known to all of them to the last revision.
+        """
+        payload = report.payload
+        which = (
+            f'cleared/{payload["raised_at"]}'
+            if report.change is AlarmChange.CLEARED
+            else payload['revision']
+        )
+        return f'told/{self._outlet.name}/{payload["alarm_id"]}/{which}'
+
+    def _take(self, name: str) -> Mark:
+        try:
+            return self._marks.take_mark(
+                name, holder=self._holder, lease_s=LEASE_S
+            )
+        except exceptions.VirtDCError as exc:
+            # Rather twice than never.
+            LOG.debug('Told without a mark: %s', exc)
+            return Mark(is_granted=True)
+
+    def _settle(self, name: str) -> None:
+        try:
+            self._marks.settle_mark(name, holder=self._holder)
+        except exceptions.VirtDCError as exc:
+            LOG.debug('That it was told is not marked: %s', exc)
 
     def _news(self) -> Iterator[Report]:
         if not self._book.is_known:
@@ -151,7 +217,7 @@ class Relay:
     def _run(self) -> None:
         while self._await_turn():
             try:
-                self.deliver()
+                wait_s = self.deliver()
             except exceptions.OutletFailed as exc:
                 if self._failures == 0:
                     LOG.warning(
@@ -169,6 +235,11 @@ class Relay:
                     LOG.info('Alarms leave by %s again.', self._outlet.name)
                 self._failures = 0
                 self._retry_at = None
+                self._look_at = (
+                    None
+                    if wait_s is None
+                    else self._clock.monotonic() + max(wait_s, _FIRST_RETRY_S)
+                )
 
     def _await_turn(self) -> bool:
         with self._changed:
@@ -178,11 +249,17 @@ class Relay:
                     if self._retry_at <= now:
                         return True
                     self._clock.wait(self._changed, self._retry_at - now)
-                elif self._rung:
+                elif self._rung or (
+                    self._look_at is not None and self._look_at <= now
+                ):
                     self._rung = False
+                    self._look_at = None
                     return True
                 else:
-                    self._clock.wait(self._changed, None)
+                    self._clock.wait(
+                        self._changed,
+                        None if self._look_at is None else self._look_at - now,
+                    )
             return False
 
     def _failed(self) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+import socket
 from typing import Any
+import uuid
 
 from oslo_config import cfg
 
@@ -45,9 +47,12 @@ def relays(conf: cfg.ConfigOpts, parts: Parts) -> Sequence[Relay]:
     if hook is not None:
         outlets.append(hook)
     ledger = _ledger(options.state_path)
+    holder = f'{socket.gethostname()}/{uuid.uuid4().hex}'
     return [
         Relay(
             outlet,
+            marks=parts.client,
+            holder=holder,
             book=parts.book,
             ledger=ledger,
             clock=parts.clock,

@@ -27,10 +27,11 @@ from virtdc_agent import exceptions
 from virtdc_agent.exports import Exporters
 from virtdc_agent.intake import Intake
 from virtdc_agent import interfaces
+from virtdc_agent.mark_calls import MarkCalls
 from virtdc_agent.pools import Pools
 
 
-class AgentEndpoint(AlarmCalls):
+class AgentEndpoint(AlarmCalls, MarkCalls):
     """The agent's side of the calls. Safe from any thread.
 
     Arguments are whatever came over the bus, and are checked here.
@@ -53,6 +54,7 @@ class AgentEndpoint(AlarmCalls):
         self._seal = seal or sealing.Seal()
         self._journal = journal
         self._alarms = journal
+        self._marks = journal
         self._intake = intake
         self._pools = pools
         self._exporters = exporters

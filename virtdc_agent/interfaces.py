@@ -106,7 +106,31 @@ class Alarms(abc.ABC):
         """
 
 
-class Journal(Alarms):
+class Marks(abc.ABC):
+    """Who does what several could do, and what is to be done once.
+
+    By a lease, and for good when it is done. Safe from any thread, beside any
+    number of running agents. Each method is a transaction.
+
+    :raises JournalUnavailable: from any method; ask again later.
+    """
+
+    @abc.abstractmethod
+    def take_mark(self, name: str, holder: str, lease_s: float) -> model.Mark:
+        """Take a mark, unless it is settled or another holds it.
+
+        Whoever holds it has it again, for as long as is asked for now.
+        """
+
+    @abc.abstractmethod
+    def settle_mark(self, name: str, holder: str) -> None:
+        """Note that what a mark stands for is done; idempotent.
+
+        Also if its lease has ended: what is done is done.
+        """
+
+
+class Journal(Alarms, Marks):
     """The durable log of events, and of the volumes they leave.
 
     The one authority on state, for one agent or for several that share it.

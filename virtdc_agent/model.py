@@ -332,6 +332,20 @@ class AlarmPage:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What somebody learns who asked for a mark.
+
+    :param is_granted: whether they have it now.
+    :param is_settled: whether what it stands for is done.
+    :param wait_s: for how long another has it.
+    """
+
+    is_granted: bool
+    is_settled: bool = False
+    wait_s: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmNews:
     """An alarm as somebody has just left it.
 

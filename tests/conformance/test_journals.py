@@ -5,10 +5,12 @@ from __future__ import annotations
 import unittest
 
 from tests.conformance import broken_journals as broken
+from tests.conformance import broken_mark_journals as broken_marks
 from tests.conformance import broken_trash_journals as broken_trash
 from tests.conformance import journals
 from tests.conformance import tripping
 from virtdc_agent.conformance import journal
+from virtdc_agent.conformance.journal_marks import MarkRules
 from virtdc_agent.conformance.journal_snapshots import SnapshotRules
 from virtdc_agent.conformance.journal_trash import TrashRules
 from virtdc_agent.conformance import sharing
@@ -30,6 +32,10 @@ class TestTrashMemory(journals.OnMemory, TrashRules):
     pass
 
 
+class TestMarksMemory(journals.OnMemory, MarkRules):
+    pass
+
+
 class TestSqlite(journals.OnSqlite, journal.JournalRules):
     pass
 
@@ -43,6 +49,10 @@ class TestSnapshotsSqlite(journals.OnSqlite, SnapshotRules):
 
 
 class TestTrashSqlite(journals.OnSqlite, TrashRules):
+    pass
+
+
+class TestMarksSqlite(journals.OnSqlite, MarkRules):
     pass
 
 
@@ -62,6 +72,10 @@ class TestTrashPostgresql(journals.OnPostgresql, TrashRules):
     pass
 
 
+class TestMarksPostgresql(journals.OnPostgresql, MarkRules):
+    pass
+
+
 class TestMariadb(journals.OnMariadb, journal.JournalRules):
     pass
 
@@ -75,6 +89,10 @@ class TestSnapshotsMariadb(journals.OnMariadb, SnapshotRules):
 
 
 class TestTrashMariadb(journals.OnMariadb, TrashRules):
+    pass
+
+
+class TestMarksMariadb(journals.OnMariadb, MarkRules):
     pass
 
 
@@ -269,11 +287,29 @@ BROKEN_SNAPSHOTS = {
     },
 }
 
+BROKEN_MARKS = {
+    broken_marks.GivesItToAll: {
+        'test_a_lease_ends',
+        'test_one_has_it',
+        'test_over_another_life',
+    },
+    broken_marks.OneForAll: {
+        'test_each_name_is_its_own',
+        'test_over_another_life',
+    },
+    broken_marks.HoldsForEver: {'test_a_lease_ends', 'test_one_has_it'},
+    broken_marks.SettlesForHolders: {
+        'test_what_is_settled_is_settled_for_all'
+    },
+    broken_marks.Forgets: {'test_over_another_life'},
+}
+
 ALL_BROKEN = (
     (journal.JournalRules, BROKEN),
     (sharing.SharingRules, BROKEN_SHARED),
     (SnapshotRules, BROKEN_SNAPSHOTS),
     (TrashRules, BROKEN_TRASH),
+    (MarkRules, BROKEN_MARKS),
 )
 
 

@@ -29,6 +29,10 @@ get_manageable ``marker``, ``limit``        ``items``: manageables in order
                                             of their references, ``next``;
                                             since 1.2
 get_manageable ``reference``                ``items``: the one, or none
+take_mark      ``name``, ``holder``,        ``is_granted``; if it is not:
+               ``lease_s``                  ``is_settled``, or for how long
+                                            another has it, ``wait_s``
+settle_mark    ``name``, ``holder``         nothing; it is done for good
 get_capacity   none                         ``item``: a capacity
 get_connection ``volume_id``, ``host``      ``connection``: as Cinder's
                                             ``initialize_connection`` returns
@@ -37,6 +41,10 @@ get_connection ``volume_id``, ``host``      ``connection``: as Cinder's
 The calls on alarms and the trash, and ``get_volume``, are since 1.2: an agent
 that does not declare the operation ``edit`` does not have them. A marker
 is what ``next`` said, or nothing at first; ``next`` is null at the end.
+
+With marks those who could do the same agree on who does it, and that it is
+done. They are since 1.2 too; of an agent that does not know the calls, each
+does it.
 
 Where the two sides share a key, a call has also a ``signature`` among its
 arguments, and an answer one among its fields: see ``contract.signing``.
@@ -61,6 +69,10 @@ MAX_IDS = 1000
 """Most events in one ``get_events``."""
 MAX_PAGE = 1000
 """Most items in one page."""
+MAX_MARK = 255
+"""Most characters of a mark's name, and of its holder's."""
+MAX_LEASE_S = 86400
+"""Longest that a mark may be held without being settled."""
 
 
 class ErrorCode(enum.StrEnum):

@@ -18,6 +18,7 @@ from virtdc_agent.journal.tables import AGENTS
 from virtdc_agent.journal.tables import ALARMS
 from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent.journal.tables import FLOWS
+from virtdc_agent.journal.tables import MARKS
 from virtdc_agent.journal.tables import TRANSITIONS
 from virtdc_agent.journal.transaction import Transaction
 from virtdc_agent import model
@@ -25,6 +26,8 @@ from virtdc_agent import model
 STEP = 500
 GONE_S = 7 * 86400.0
 """An agent that was not heard of for so long is not listed any more."""
+MARKED_S = 90 * 86400.0
+"""What was done so long ago nobody is about to do again."""
 
 _ENDED = (
     sa.select(EVENTS.c.id, EVENTS.c.ended)
@@ -100,7 +103,7 @@ class PurgeHistory(Change[int]):
 
 
 class PurgeRest(Change[int]):
-    """Forget flows that have ended, agents that are gone, old alarms."""
+    """Forget ended flows, agents that are gone, old alarms and marks."""
 
     def apply(self, tx: Transaction) -> int:
         """See the base."""
@@ -128,6 +131,9 @@ class PurgeRest(Change[int]):
         )
         tx.connection.execute(
             ALARMS.delete().where(ALARMS.c.cleared < tx.seconds - GONE_S)
+        )
+        tx.connection.execute(
+            MARKS.delete().where(MARKS.c.until < tx.seconds - MARKED_S)
         )
         return ended
 

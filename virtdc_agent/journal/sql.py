@@ -29,6 +29,7 @@ from virtdc_agent.journal.change import Change
 from virtdc_agent.journal import claiming
 from virtdc_agent.journal import ending
 from virtdc_agent.journal import engine as engines
+from virtdc_agent.journal.mark_book import MarkBook
 from virtdc_agent.journal import membership
 from virtdc_agent.journal import publishing
 from virtdc_agent.journal.reading import Reader
@@ -42,7 +43,7 @@ R = TypeVar('R')
 _RECENT_S = 1.0
 
 
-class SqlJournal(AlarmBook, interfaces.Journal):
+class SqlJournal(AlarmBook, MarkBook, interfaces.Journal):
     """Keeps events, their history and volumes in a database.
 
     Writers share transactions (see ``group_commit``), through one connection

@@ -13,7 +13,8 @@ in a table of their own, they cost no statement. ``volumes`` and ``snapshots``
 are what there is now, with what they are listed by beside their bodies.
 ``trash`` is what was deleted and can still be restored. ``agents`` are those
 that may claim, with their leases; ``alarms`` what a person must see, and for
-a while what was cleared, so that it can be told.
+a while what was cleared, so that it can be told. ``marks`` say who does, or
+has done, what is to be done once.
 """
 
 from __future__ import annotations
@@ -192,4 +193,14 @@ ALARMS = sa.Table(
     sa.Column('cleared', SECONDS),
     sa.Column('revision', BIG, nullable=False),
     sa.Index('ix_alarms_revision', 'revision'),
+)
+
+MARKS = sa.Table(
+    'marks',
+    METADATA,
+    sa.Column('name', name_type(255), primary_key=True),
+    sa.Column('holder', name_type(255), nullable=False),
+    sa.Column('until', SECONDS, nullable=False),
+    sa.Column('is_settled', sa.Boolean, nullable=False),
+    sa.Index('ix_marks_until', 'until'),
 )

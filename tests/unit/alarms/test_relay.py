@@ -60,6 +60,8 @@ class RelayTest(unittest.TestCase):
     def make_relay(self, ledger: Ledger | None = None) -> Relay:
         return Relay(
             self.outlet,
+            marks=self.client,
+            holder='here',
             book=self.book,
             ledger=ledger or FileLedger(self.path),
             clock=self.clock,
@@ -139,9 +141,16 @@ class RelayTest(unittest.TestCase):
         self.make_relay(FileLedger(self.path)).deliver()
         self.assertEqual(['raised'], self.outlet.changes)
 
-    def test_a_broken_ledger_tells_once_more_with_the_same_ids(self) -> None:
+    def test_a_broken_ledger_is_set_aside(self) -> None:
+        """The agent still knows what was told, unless it has no marks."""
         self.put()
         self.deliver()
+        self.path.write_text('nonsense')
+        with self.assertLogs('cinder_virtdc.ledger', 'WARNING'):
+            self.relay = self.make_relay(FileLedger(self.path))
+        self.deliver()
+        self.assertEqual(['raised'], self.outlet.changes)
+        self.agent.marks.settled.clear()
         self.path.write_text('{"outlet": {"x": 1}}')
         with self.assertLogs('cinder_virtdc.ledger', 'WARNING'):
             self.relay = self.make_relay(FileLedger(self.path))
