@@ -7,7 +7,6 @@ field at fault; no exception crosses the bus.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Sequence
 
 import oslo_messaging
 
@@ -17,9 +16,9 @@ from virtdc_agent.answering import answered
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract import events
-from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.fields import Reader
 from virtdc_agent.contract.manage_codec import MAX_REFERENCE
+from virtdc_agent.contract.pieces import optional_identifier
 from virtdc_agent.contract import rpc
 from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
@@ -27,7 +26,9 @@ from virtdc_agent import exceptions
 from virtdc_agent.exports import Exporters
 from virtdc_agent.intake import Intake
 from virtdc_agent import interfaces
+from virtdc_agent.manageable import PoolContents
 from virtdc_agent.mark_calls import MarkCalls
+from virtdc_agent import model
 from virtdc_agent.pools import Pools
 
 
@@ -57,6 +58,7 @@ class AgentEndpoint(AlarmCalls, MarkCalls):
         self._marks = journal
         self._intake = intake
         self._pools = pools
+        self._contents = PoolContents(pools)
         self._exporters = exporters
         self._describe = describe
 
@@ -167,13 +169,10 @@ class AgentEndpoint(AlarmCalls, MarkCalls):
         pool: object = None,
     ) -> Answer:
         """Return a page of what is, or may become, a volume in a pool."""
-        backend = self._backend_for(pool, Operation.MANAGE)
         return _page_of_manageable(
-            backend.list_manageable,
-            backend.find_manageable,
-            Reader(
-                {'marker': marker, 'limit': limit, 'reference': reference}, ''
-            ),
+            self._contents.list_volumes,
+            self._contents.find_volume,
+            *(marker, limit, reference, pool),
         )
 
     @answered
@@ -185,13 +184,10 @@ class AgentEndpoint(AlarmCalls, MarkCalls):
         pool: object = None,
     ) -> Answer:
         """Return a page of what is, or may become, a snapshot in a pool."""
-        backend = self._backend_for(pool, Operation.MANAGE_SNAPSHOT)
         return _page_of_manageable(
-            backend.list_manageable_snapshots,
-            backend.find_manageable_snapshot,
-            Reader(
-                {'marker': marker, 'limit': limit, 'reference': reference}, ''
-            ),
+            self._contents.list_snapshots,
+            self._contents.find_snapshot,
+            *(marker, limit, reference, pool),
         )
 
     @answered
@@ -219,39 +215,41 @@ class AgentEndpoint(AlarmCalls, MarkCalls):
         volume = self._pools.placed(volume)
         return {'connection': dict(exporter.connection(volume, name))}
 
-    def _backend_for(
-        self, pool: object, operation: Operation
-    ) -> interfaces.Backend:
-        """Return the storage of a pool that can do something."""
-        reader = Reader({'pool': pool}, '')
-        found = self._pools.choose(
-            reader.identifier('pool') if reader.has('pool') else None
-        )
-        found.check_offers(operation)
-        return found.backend
-
 
 def _page_of_manageable(
-    list_: Callable[[str | None, int], Sequence[events.Manageable]],
-    find: Callable[[str], events.Manageable | None],
-    reader: Reader,
+    list_: Callable[[str | None, str | None, int], model.ManageablePage],
+    find: Callable[[str | None, str], events.Manageable | None],
+    marker: object,
+    limit: object,
+    reference: object,
+    pool: object,
 ) -> Answer:
-    if reader.has('reference'):
-        found = find(reader.text('reference', max_length=MAX_REFERENCE))
-        return {
-            'items': [] if found is None else [codec.encode(found)],
-            'next': None,
-        }
-    limit = reader.integer('limit', minimum=1, maximum=rpc.MAX_PAGE)
-    marker = (
-        reader.text('marker', max_length=MAX_REFERENCE)
-        if reader.has('marker')
-        else None
+    reader = Reader(
+        {
+            'marker': marker,
+            'limit': limit,
+            'reference': reference,
+            'pool': pool,
+        },
+        '',
     )
-    page = list_(marker, limit + 1)
+    name = optional_identifier(reader, 'pool')
+    if reader.has('reference'):
+        found = find(name, reader.text('reference', max_length=MAX_REFERENCE))
+        page = model.ManageablePage(
+            found=[] if found is None else [found], next_marker=None
+        )
+    else:
+        page = list_(
+            name,
+            reader.text('marker', max_length=MAX_REFERENCE)
+            if reader.has('marker')
+            else None,
+            reader.integer('limit', minimum=1, maximum=rpc.MAX_PAGE),
+        )
     return {
-        'items': [codec.encode(one) for one in page[:limit]],
-        'next': page[limit - 1].reference if len(page) > limit else None,
+        'items': [codec.encode(one) for one in page.found],
+        'next': page.next_marker,
     }
 
 

@@ -89,10 +89,13 @@ class Exporters:
     def choose(self, volume: events.Volume, wanted: str | None) -> str:
         """Return the name of the exporter that a host is to connect by.
 
-        :param wanted: ``None``: does not matter.
+        :param wanted: ``None``: the one that the volume is to be reached by,
+            if it says so, else the first.
         :raises EventRejected: there is none of this name, or the volume is in
             use by another.
         """
+        if not volume.attached_to:
+            wanted = wanted or volume.metadata.get(events.EXPORTER_KEY)
         if wanted is not None and wanted not in self._exporters:
             raise exceptions.EventRejected(
                 f'This data centre has no exporter {wanted}; it has '

@@ -1056,6 +1056,30 @@ class LimitHistory(Protocol):
         """Return the latest windows of a lane, in order; none if unknown."""
 
 
+class Manageables(Protocol):
+    """Knows what lies in the pools and may become a volume.
+
+    Safe from any thread; never waits long.
+
+    :raises EventRejected: from any method: there is no such pool, or its
+        storage cannot do that.
+    :raises BackendError: from any method: the storage cannot say now.
+    """
+
+    def list_volumes(
+        self, pool: str | None, marker: str | None, limit: int
+    ) -> model.ManageablePage:
+        """Return up to ``limit`` whose reference follows ``marker``.
+
+        :param pool: ``None``: the first.
+        """
+
+    def find_volume(
+        self, pool: str | None, reference: str
+    ) -> events.Manageable | None:
+        """Return what a reference names; see ``Backend.find_manageable``."""
+
+
 class Publisher(Protocol):
     """Puts notifications on the bus."""
 

@@ -18,6 +18,7 @@ from virtdc_agent.contract.alarms import AlarmChange
 from virtdc_agent.contract.events import Capacity
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Format
+from virtdc_agent.contract.events import Manageable
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import Provisioning
@@ -508,6 +509,17 @@ class SnapshotFacts:
     snapshot_id: str
     size_bytes: int
     format: Format
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ManageablePage:
+    """A page of what lies in a pool, in order of the references.
+
+    :param next_marker: where the following page begins; ``None`` at the end.
+    """
+
+    found: Sequence[Manageable]
+    next_marker: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

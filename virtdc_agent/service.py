@@ -37,9 +37,12 @@ from virtdc_agent.journal.sql import SqlJournal
 from virtdc_agent.limit_history import RecentLimits
 from virtdc_agent.limit_history import Watched
 from virtdc_agent import loading
+from virtdc_agent.manageable import PatientContents
+from virtdc_agent.manageable import PoolContents
 from virtdc_agent import model
 from virtdc_agent import opts
 from virtdc_agent.outbox import Outbox
+from virtdc_agent.patience import Patience
 from virtdc_agent.periodic import Periodic
 from virtdc_agent import plugins
 from virtdc_agent.pools import Pool
@@ -56,6 +59,10 @@ _TELL_INTERVAL_S = 1.0
 """How soon it is told what has become of an alarm. To ask costs one read of
 an index; at each commit it would cost more than the commits that matter."""
 _EMPTY_INTERVAL_S = 60.0
+_LISTING_TIMEOUT_S = 10.0
+_LISTINGS_AT_ONCE = 2
+"""What lies in a pool is looked up by so many callers of the API at once: a
+storage that hangs holds so many threads, and no request for longer."""
 _PAGE = 1000
 """How many volumes are read from the journal at a time."""
 
@@ -470,6 +477,16 @@ class Service:
             clock=self._clock,
             operations=handlers.operations,
             describe=lambda: describer.describe_lately(self._space),
+            pools=[pool.name for pool in self._pools],
+            exporters=[offer.name for offer in self._exporters.offers],
+            manageables=PatientContents(
+                PoolContents(self._pools),
+                Patience(
+                    self._clock,
+                    timeout_s=_LISTING_TIMEOUT_S,
+                    most=_LISTINGS_AT_ONCE,
+                ),
+            ),
             limits=self._limits,
             # On one machine others may write, too: programs of people.
             others_write=True,

@@ -81,6 +81,10 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.journal': PLUGIN,
     'virtdc_agent.pools': Border(own=SEAMS),
     'virtdc_agent.exports': Border(own=SEAMS),
+    'virtdc_agent.manageable': Border(
+        own=(*SEAMS, 'virtdc_agent.patience', 'virtdc_agent.pools')
+    ),
+    'virtdc_agent.patience': Border(own=SEAMS),
     'virtdc_agent.space': Border(
         own=(*SEAMS, 'virtdc_agent.periodic', 'virtdc_agent.pools')
     ),
@@ -124,7 +128,7 @@ BORDERS: Mapping[str, Border] = {
             'virtdc_agent.answering',
             'virtdc_agent.intake',
             *('virtdc_agent.describing', 'virtdc_agent.exports'),
-            'virtdc_agent.pools',
+            *('virtdc_agent.manageable', 'virtdc_agent.pools'),
         ),
         libraries=['oslo_messaging'],
     ),

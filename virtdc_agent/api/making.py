@@ -49,6 +49,9 @@ class Api:
         clock: interfaces.Clock,
         operations: frozenset[events.Operation],
         describe: Callable[[], model.Description],
+        pools: Sequence[str],
+        exporters: Sequence[str],
+        manageables: interfaces.Manageables,
         limits: interfaces.LimitHistory,
         others_write: bool,
     ) -> None:
@@ -69,6 +72,9 @@ class Api:
             authorizer=policies.Authorizer(_enforcer(conf)),
             operations=operations,
             describe=describe,
+            pools=pools,
+            exporters=exporters,
+            manageables=manageables,
             limits=limits,
         )
         strategy: str = conf.api.auth_strategy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 import dataclasses
 
 from virtdc_agent.api import policies
@@ -20,6 +21,9 @@ class Platform:
 
     :param operations: what the storage can do.
     :param describe: says what it holds, without waiting for it.
+    :param pools: their names, the first one first; one may have none.
+    :param exporters: likewise.
+    :param manageables: knows what in the pools may become a volume.
     :param limits: remembers what the policies found.
     """
 
@@ -31,6 +35,9 @@ class Platform:
     authorizer: policies.Authorizer
     operations: frozenset[events.Operation]
     describe: Callable[[], model.Description]
+    pools: Sequence[str]
+    exporters: Sequence[str]
+    manageables: interfaces.Manageables
     limits: interfaces.LimitHistory
 
     def require(self, operation: events.Operation) -> None:
@@ -44,3 +51,26 @@ class Platform:
                 'operation-not-offered',
                 f'This storage does not offer the operation {operation}.',
             )
+
+    def check_pool(self, name: str | None) -> None:
+        """Refuse a pool that there is not.
+
+        :param name: ``None``: it does not matter which.
+        :raises Problem: there is none of this name; names those there are.
+        """
+        _check_choice('pool', name, self.pools)
+
+    def check_exporter(self, name: str | None) -> None:
+        """Refuse an exporter that there is not, likewise."""
+        _check_choice('exporter', name, self.exporters)
+
+
+def _check_choice(field: str, name: str | None, known: Sequence[str]) -> None:
+    if name is None or name in known:
+        return
+    named = ', '.join(filter(None, known))
+    raise problems.invalid(
+        field,
+        f'there is no {field} {name}; '
+        + (f'there are: {named}' if named else 'the only one has no name'),
+    )

@@ -120,6 +120,36 @@ RULES = [
         *('DELETE', '/v1/volumes/{volume_id}?force=true'),
     ),
     _rule(
+        'volumes:place',
+        _OPERATOR,
+        'Choose the pool of a new volume, and how hosts are to reach it.',
+        *('POST', '/v1/volumes'),
+    ),
+    _rule(
+        'volumes:migrate',
+        _OPERATOR,
+        'Move a volume to another pool.',
+        *('POST', '/v1/volumes/{volume_id}/migrate'),
+    ),
+    _rule(
+        'volumes:unmanage',
+        _OPERATOR,
+        'Give up a volume, whose bytes stay in the storage.',
+        *('POST', '/v1/volumes/{volume_id}/unmanage'),
+    ),
+    _rule(
+        'volumes:manage',
+        _OPERATOR,
+        'Make a volume of what lies in a pool.',
+        *('POST', '/v1/manageable'),
+    ),
+    _rule(
+        'manageable:list',
+        _OPERATOR,
+        'See what lies in a pool and may become a volume.',
+        *('GET', '/v1/manageable'),
+    ),
+    _rule(
         'snapshots:list', _READER, 'List snapshots.', 'GET', '/v1/snapshots'
     ),
     _rule(
@@ -137,7 +167,7 @@ RULES = [
     _rule(
         'snapshots:create',
         _MEMBER,
-        'Take a snapshot.',
+        'Take a snapshot, of one volume or of several at one instant.',
         *('POST', '/v1/snapshots'),
     ),
     _rule(

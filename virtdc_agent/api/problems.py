@@ -127,6 +127,8 @@ def problem_of(exc: Exception) -> Problem | None:
             return Problem(404, 'agent-not-found', str(exc))
         case exceptions.AlarmNotFound():
             return Problem(404, 'alarm-not-found', str(exc))
+        case exceptions.EventRejected():
+            return Problem(409, 'not-possible', str(exc))
         case exceptions.JournalUnavailable():
             return busy('journal-unavailable', f'Nothing was changed: {exc}')
         case exceptions.BackendError():

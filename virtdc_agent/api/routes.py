@@ -15,7 +15,9 @@ from virtdc_agent.api import changes
 from virtdc_agent.api import estate
 from virtdc_agent.api import events
 from virtdc_agent.api import health
+from virtdc_agent.api import managing
 from virtdc_agent.api import me
+from virtdc_agent.api import migrating
 from virtdc_agent.api.platform import Platform
 from virtdc_agent.api import schemas
 from virtdc_agent.api import snapshots
@@ -85,6 +87,15 @@ def list_routes(platform: Platform) -> Sequence[Route]:
             path='/v1/volumes/{volume_id}/resize',
             resource=volumes.Resize(platform),
         ),
+        Route(
+            path='/v1/volumes/{volume_id}/migrate',
+            resource=migrating.Migrate(platform),
+        ),
+        Route(
+            path='/v1/volumes/{volume_id}/unmanage',
+            resource=managing.Unmanage(platform),
+        ),
+        Route(path='/v1/manageable', resource=managing.Manageables(platform)),
         Route(path='/v1/trash', resource=trash.Trash(platform)),
         Route(path='/v1/trash/{volume_id}', resource=trash.Trashed(platform)),
         Route(

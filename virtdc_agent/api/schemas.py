@@ -14,12 +14,14 @@ from virtdc_agent.api.callers import Scope
 from virtdc_agent.contract import alarms
 from virtdc_agent.contract import events
 from virtdc_agent.contract import fields
+from virtdc_agent.contract.manage_codec import MAX_REFERENCE
 from virtdc_agent.scheduling import Lane
 
 Schema = Mapping[str, Any]
 
 MAX_NAME = 255
 MAX_PAGE = 1000
+MAX_GROUP = 100
 
 IDENTIFIER: Schema = {
     'type': 'string',
@@ -94,6 +96,14 @@ MARKER: Schema = {
     'description': 'the next_marker of the page before',
 }
 
+REFERENCE: Schema = {
+    'type': 'string',
+    'minLength': 1,
+    'maxLength': MAX_REFERENCE,
+    'not': {'type': 'string', 'pattern': _CONTROL},
+    'description': 'must be a name in the storage, as a listing gives it',
+}
+
 
 def choice(kind: Any) -> Schema:
     """Return the schema of one member of an enumeration."""
@@ -158,6 +168,16 @@ BODIES: Mapping[str, Schema] = {
         provisioning=choice(events.Provisioning),
         source_volume_id=IDENTIFIER,
         source_snapshot_id=IDENTIFIER,
+        pool={
+            **IDENTIFIER,
+            'description': 'where it is to lie; else in the first pool, and '
+            'a copy beside its source; only for operators',
+        },
+        exporter={
+            **IDENTIFIER,
+            'description': 'how hosts are to reach it that do not say how; '
+            'only for operators',
+        },
         volume_id={
             **IDENTIFIER,
             'description': 'of a volume that the cloud still has and the '
@@ -180,8 +200,34 @@ BODIES: Mapping[str, Schema] = {
         'minProperties': 1,
     },
     'VolumeResize': closed('size_bytes', size_bytes=SIZE),
+    'VolumeMigrate': closed(
+        'pool', pool=IDENTIFIER, provisioning=choice(events.Provisioning)
+    ),
+    'VolumeManage': closed(
+        'reference',
+        **_DESCRIPTION,
+        reference=REFERENCE,
+        pool=IDENTIFIER,
+        size_bytes={
+            **SIZE,
+            'description': 'in bytes, at least what it has; else as it has',
+        },
+        format=choice(events.Format),
+        provisioning=choice(events.Provisioning),
+        project_id=PROJECT,
+    ),
     'SnapshotCreate': closed(
-        'volume_id', volume_id=IDENTIFIER, **_DESCRIPTION
+        **_DESCRIPTION,
+        volume_id=IDENTIFIER,
+        volume_ids={
+            'type': 'array',
+            'items': IDENTIFIER,
+            'minItems': 1,
+            'maxItems': MAX_GROUP,
+            'uniqueItems': True,
+            'description': 'instead of volume_id: several of one project and '
+            'one pool, all at one instant',
+        },
     ),
     'AlarmAcknowledge': closed(comment={**TEXT, 'maxLength': 1024}),
 }
@@ -269,6 +315,16 @@ ANSWERS: Mapping[str, Schema] = {
     'Volume': told(**_VOLUME),
     'VolumeShown': told(**_VOLUME, open_events=many(ref('Event')), etag=_TEXT),
     'VolumePage': told(volumes=many(ref('Volume')), **_PAGE),
+    'Manageable': told(
+        reference=_TEXT,
+        size_bytes=_COUNT,
+        format=maybe(choice(events.Format)),
+        is_safe=_FLAG,
+        reason=_TEXT,
+        volume_id=maybe(_TEXT),
+        snapshot_id=maybe(_TEXT),
+    ),
+    'ManageablePage': told(manageable=many(ref('Manageable')), **_PAGE),
     'Snapshot': told(
         snapshot_id=_TEXT,
         volume_id=_TEXT,

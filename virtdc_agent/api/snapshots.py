@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 
 import falcon
@@ -11,6 +12,7 @@ from virtdc_agent.api import actions
 from virtdc_agent.api.actions import Action
 from virtdc_agent.api.actions import Answer
 from virtdc_agent.api.platform import Platform
+from virtdc_agent.api import problems
 from virtdc_agent.api import schemas
 from virtdc_agent.api import submitting
 from virtdc_agent.api.submitting import Identity
@@ -66,7 +68,8 @@ class Snapshots:
     @actions.described(
         Action(
             name='createSnapshot',
-            summary='Take a snapshot of a volume',
+            summary='Take a snapshot of a volume, or of several at one '
+            'instant',
             tag=_TAG,
             rule='snapshots:create',
             headers=submitting.IDEMPOTENCY,
@@ -83,25 +86,59 @@ class Snapshots:
         """Have a snapshot taken."""
         rights, body = access.Access(self.platform, req), req.context.body
 
+        if ('volume_id' in body) == ('volume_ids' in body):
+            raise problems.invalid(
+                'volume_id', 'name either one volume, or several in volume_ids'
+            )
+        described = {
+            name: body[name]
+            for name in ('name', 'description', 'metadata')
+            if name in body
+        }
+
         def decide(identity: Identity, former: events.Event | None) -> Wish:
+            volume_ids = body.get('volume_ids') or [body['volume_id']]
             if former is not None:
                 project_id = rights.project_of(former, 'snapshots:create')
             else:
-                project_id = rights.volume(
-                    body['volume_id'], 'snapshots:create'
-                ).project_id
+                found = [
+                    rights.volume(volume_id, 'snapshots:create')
+                    for volume_id in volume_ids
+                ]
+                if 'volume_ids' in body:
+                    self._check_group(found)
+                project_id = found[0].project_id
+            if 'volume_id' in body:
+                parameters: events.Parameters = events.SnapshotParameters(
+                    snapshot_id=identity.derive('snapshot'), **described
+                )
+            else:
+                parameters = events.SnapshotGroupParameters(
+                    snapshots={
+                        volume_id: identity.derive(f'snapshot\n{volume_id}')
+                        for volume_id in volume_ids
+                    },
+                    **described,
+                )
             return Wish(
-                volume_id=body['volume_id'],
-                parameters=events.SnapshotParameters(
-                    snapshot_id=identity.derive('snapshot'),
-                    name=body.get('name', ''),
-                    description=body.get('description', ''),
-                    metadata=body.get('metadata', {}),
-                ),
+                volume_id=min(volume_ids),
+                parameters=parameters,
                 project_id=project_id,
             )
 
         submitting.submit(self.platform, req, resp, decide)
+
+    def _check_group(self, group: Sequence[events.Volume]) -> None:
+        """Refuse volumes that have no instant, or no owner, in common."""
+        for volume in group:
+            volumes.check_unused(self.platform, volume)
+        if len({volume.project_id for volume in group}) > 1:
+            raise problems.Problem(
+                409,
+                'volumes-of-several-projects',
+                'These volumes are of several projects: take snapshots of '
+                'those of one project at a time.',
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

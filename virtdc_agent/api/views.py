@@ -27,6 +27,11 @@ def of_volume(volume: events.Volume) -> View:
     return _data(codec.encode(volume))
 
 
+def of_manageable(manageable: events.Manageable) -> View:
+    """Return what is told of what may become a volume."""
+    return _data(codec.encode(manageable))
+
+
 def of_snapshot(snapshot: events.Snapshot) -> View:
     """Return what is told of a snapshot."""
     return _data(codec.encode(snapshot))

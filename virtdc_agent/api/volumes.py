@@ -95,8 +95,10 @@ class Volumes:
         rights, body = access.Access(self.platform, req), req.context.body
 
         def decide(identity: Identity, former: events.Event | None) -> Wish:
-            project_id = _owner(rights, body.get('project_id'))
+            project_id = owner_of(rights, body)
             rights.allow('volumes:create', project_id)
+            if 'pool' in body or 'exporter' in body:
+                rights.allow('volumes:place', project_id)
             parameters = self._parameters(rights, body, former)
             volume_id = body.get('volume_id')
             if volume_id is not None:
@@ -116,7 +118,7 @@ class Volumes:
         body: dict[str, Any],
         former: events.Event | None,
     ) -> events.Parameters:
-        described = _described(body)
+        placed = self._placed(body, former)
         if 'source_volume_id' in body or 'source_snapshot_id' in body:
             self.platform.require(events.Operation.CLONE)
             source_id, snapshot_id, size_bytes = self._source(
@@ -126,13 +128,27 @@ class Volumes:
                 source_id=source_id,
                 snapshot_id=snapshot_id,
                 size_bytes=size_bytes,
-                **described,
+                **placed,
             )
         if 'size_bytes' not in body:
             raise problems.invalid('size_bytes', 'is missing')
-        return events.CreateParameters(
-            size_bytes=body['size_bytes'], **described
-        )
+        return events.CreateParameters(size_bytes=body['size_bytes'], **placed)
+
+    def _placed(
+        self, body: dict[str, Any], former: events.Event | None
+    ) -> dict[str, Any]:
+        """Return what the volume is to be called, and where it is to lie."""
+        placed = described(body)
+        exporter = body.get('exporter')
+        if former is None:
+            self.platform.check_pool(body.get('pool'))
+            self.platform.check_exporter(exporter)
+        if exporter is not None:
+            placed['metadata'] = {
+                **placed.get('metadata', {}),
+                events.EXPORTER_KEY: exporter,
+            }
+        return {**placed, 'pool': body.get('pool')}
 
     def _source(
         self,
@@ -418,23 +434,23 @@ def _check_growth(volume: events.Volume, size_bytes: int) -> None:
         )
 
 
-def _owner(rights: access.Access, wanted: object) -> str:
+def owner_of(rights: access.Access, body: dict[str, Any]) -> str:
     """Return whose a new thing is to be."""
+    wanted = body.get('project_id')
     if wanted is None:
         return rights.caller.project_id or ''
     return str(wanted)
 
 
-def _described(body: dict[str, Any]) -> dict[str, Any]:
-    described: dict[str, Any] = {
+def described(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what a new volume is to be called, and its kind."""
+    found: dict[str, Any] = {
         name: body[name]
         for name in ('name', 'description', 'metadata')
         if name in body
     }
     if 'format' in body:
-        described['format'] = events.Format(str(body['format']))
+        found['format'] = events.Format(str(body['format']))
     if 'provisioning' in body:
-        described['provisioning'] = events.Provisioning(
-            str(body['provisioning'])
-        )
-    return described
+        found['provisioning'] = events.Provisioning(str(body['provisioning']))
+    return found

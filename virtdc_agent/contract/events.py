@@ -15,6 +15,11 @@ from virtdc_agent.contract.alarms import AlarmNotice
 
 OWN_METADATA = 'virtdc.'
 """Keys of metadata that begin so are the contract's own, and no user's."""
+EXPORTER_KEY = 'virtdc.exporter'
+"""Under it a volume's metadata names the exporter of hosts that do not ask.
+
+Where there is none they get the agent's first. Since 1.2.
+"""
 MAX_SIZE_BYTES = 2**63 - 1
 """The largest size that file systems and databases can hold."""
 

@@ -37,7 +37,20 @@ class TestExporters(unittest.TestCase):
         free = builders.volume('v')
         self.assertEqual('one', self.exporters.choose(free, None))
         self.assertEqual('other', self.exporters.choose(free, 'other'))
-        used = builders.volume('v', attached_to=('h',), exporter='other')
+        for name in ('other', 'gone'):
+            free = builders.volume('v', metadata={'virtdc.exporter': name})
+            self.assertEqual('one', self.exporters.choose(free, 'one'))
+            if name == 'other':
+                self.assertEqual('other', self.exporters.choose(free, None))
+            else:
+                with self.refused('no exporter gone; it has one, other'):
+                    self.exporters.choose(free, None)
+        used = builders.volume(
+            'v',
+            attached_to=('h',),
+            exporter='other',
+            metadata={'virtdc.exporter': 'one'},
+        )
         self.assertEqual('other', self.exporters.choose(used, None))
         self.assertEqual('other', self.exporters.choose(used, 'other'))
         with self.refused('by h through the exporter other'):

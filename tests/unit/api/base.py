@@ -19,6 +19,7 @@ from virtdc_agent.api.platform import Platform
 from virtdc_agent.api import policies
 from virtdc_agent.api import watching
 from virtdc_agent.backends.memory import MemoryBackend
+from virtdc_agent.backends.memory_storage import MemoryStranger
 from virtdc_agent.clock import FakeClock
 from virtdc_agent.contract import events
 from virtdc_agent.describing import Describer
@@ -28,7 +29,9 @@ from virtdc_agent.intake import Intake
 from virtdc_agent.journal.keeping import SqlKeeping
 from virtdc_agent.journal.memory import MemoryJournal
 from virtdc_agent.limit_history import RecentLimits
+from virtdc_agent.manageable import PoolContents
 from virtdc_agent import model
+from virtdc_agent.pools import Pool
 from virtdc_agent.pools import Pools
 from virtdc_agent.scheduling import Lane
 from virtdc_agent.space import SpaceReader
@@ -97,6 +100,7 @@ class ApiCase(base.TestCase):
     operations = frozenset(events.Operation)
     settings: Mapping[str, Any] = {}
     max_watchers = 4
+    pool_names: tuple[str, ...] = ('',)
 
     def setUp(self) -> None:
         super().setUp()
@@ -117,7 +121,16 @@ class ApiCase(base.TestCase):
             max_watchers=self.max_watchers,
         )
         self.conf([], default_config_files=[], default_config_dirs=[])
-        pools = Pools.of_one(self.backend, 'memory')
+        pools = Pools(
+            [
+                Pool(
+                    name=name,
+                    backend=MemoryBackend() if number else self.backend,
+                    plugin='memory',
+                )
+                for number, name in enumerate(self.pool_names)
+            ]
+        )
         self.space = SpaceReader(pools, clock=self.clock, interval_s=5.0)
         for pool in pools:
             self.space.read(pool)
@@ -137,6 +150,9 @@ class ApiCase(base.TestCase):
             authorizer=policies.Authorizer(self.make_enforcer(self.conf)),
             operations=self.operations,
             describe=lambda: describer.describe_lately(self.space),
+            pools=self.pool_names,
+            exporters=['memory', 'other'],
+            manageables=PoolContents(pools),
             limits=self.limits,
         )
         self.app = app.make_application(self.platform, self.make_settings())
@@ -257,6 +273,12 @@ class ApiCase(base.TestCase):
         )
         self.settle(model.PutSnapshot(snapshot=snapshot))
         return snapshot
+
+    def put_file(self, name: str = 'disk.img', size_bytes: int = GIB) -> None:
+        """Have something in the first pool that may become a volume."""
+        self.backend.storage.manageable[name] = MemoryStranger(
+            size_bytes=size_bytes
+        )
 
     def settle(
         self,

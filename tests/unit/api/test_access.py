@@ -29,6 +29,18 @@ ALLOWED = {
     'volumes:recreate': (
         *('POST', '/v1/volumes', {**MINE, 'volume_id': 'lost'}, OPERATORS),
     ),
+    'volumes:place': (
+        *('POST', '/v1/volumes', {**MINE, 'exporter': 'memory'}, OPERATORS),
+    ),
+    'volumes:migrate': (
+        *('POST', f'{V}/migrate', {'pool': 'none'}, OPERATORS),
+    ),
+    'volumes:unmanage': ('POST', f'{V}/unmanage', None, OPERATORS),
+    'volumes:manage': (
+        *('POST', '/v1/manageable'),
+        *({'reference': 'disk.img', 'project_id': base.OWN}, OPERATORS),
+    ),
+    'manageable:list': ('GET', '/v1/manageable', None, OPERATORS),
     'volumes:edit': ('PATCH', V, {'name': 'x'}, OPERATORS | OWN_MEMBERS),
     'volumes:force_delete': (*('DELETE', f'{V}?force=true', None, OPERATORS),),
     'volumes:resize': (
@@ -91,6 +103,7 @@ class TestRules(base.ApiCase):
         self.put_volume()
         self.put_snapshot()
         self.put_trash()
+        self.put_file()
 
     def test_each_is_tried(self) -> None:
         names = {rule.name.removeprefix('virtdc:') for rule in policies.RULES}

@@ -32,6 +32,7 @@ class TestConformity(base.ApiCase):
         self.put_volume()
         self.put_snapshot()
         self.put_trash()
+        self.put_file()
         self.schema = schemathesis.openapi.from_wsgi(
             '/v1/openapi.json', self.app
         )
