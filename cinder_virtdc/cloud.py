@@ -20,7 +20,10 @@ from openstack import connection
 from openstack import exceptions as sdk_exceptions
 from oslo_config import cfg
 
+from cinder_virtdc.clock import Clock
+from cinder_virtdc.clock import SystemClock
 from cinder_virtdc import exceptions
+from cinder_virtdc.meter import Meter
 from cinder_virtdc import opts
 
 PAGE = 1000
@@ -138,20 +141,30 @@ class SdkCloud:
     """Cinder's API through openstacksdk."""
 
     def __init__(
-        self, api: Any, pace: Callable[[], None] = lambda: None
+        self,
+        api: Any,
+        pace: Callable[[], None] = lambda: None,
+        meter: Meter | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._api = api
         self._pace = pace
+        self._meter = meter or Meter()
+        self._clock = clock or SystemClock()
 
     @classmethod
     def from_config(
-        cls, conf: cfg.ConfigOpts, pace: Callable[[], None] = lambda: None
+        cls,
+        conf: cfg.ConfigOpts,
+        pace: Callable[[], None] = lambda: None,
+        meter: Meter | None = None,
     ) -> SdkCloud:
         """Return the cloud of the credentials in ``[cinder]``.
 
         Asks nothing yet.
 
         :param pace: called before each request; it may wait.
+        :param meter: is told of each request.
         :raises ConfigInvalid: the credentials are incomplete.
         """
         group = opts.CINDER_GROUP
@@ -183,6 +196,7 @@ class SdkCloud:
                 block_storage_endpoint_override=options.endpoint_override,
             ).block_storage,
             pace,
+            meter,
         )
 
     def list_volumes(
@@ -321,10 +335,13 @@ class SdkCloud:
         version: str | None = None,
     ) -> Any:
         self._pace()
+        began_at = self._clock.monotonic()
+        status: int | None = None
         try:
             response = self._api.request(
                 path, method, json=body, microversion=version
             )
+            status = response.status_code
         except (
             auth_exceptions.Unauthorized,
             auth_exceptions.Forbidden,
@@ -339,6 +356,10 @@ class SdkCloud:
             raise exceptions.CloudUnavailable(
                 f"Cinder's API cannot be reached: {exc}"
             ) from exc
+        finally:
+            self._meter.requested(
+                method, status, self._clock.monotonic() - began_at
+            )
         if response.status_code < 300:
             return response.json() if response.content else {}
         raise _error(response.status_code, f'{method} {path}', response.text)

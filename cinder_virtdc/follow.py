@@ -55,6 +55,12 @@ class Follower:
             return self._cursor
 
     @property
+    def behind(self) -> int:
+        """How many sequences that were heard of lie beyond the cursor."""
+        with self._lock:
+            return max(0, self._heard - self._cursor)
+
+    @property
     def is_behind(self) -> bool:
         """Whether something is known to have been missed so far."""
         with self._lock:

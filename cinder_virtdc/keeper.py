@@ -14,6 +14,7 @@ from cinder_virtdc.clock import Clock
 from cinder_virtdc.comparison import Comparison
 from cinder_virtdc import exceptions
 from cinder_virtdc.follow import Follower
+from cinder_virtdc.meter import Meter
 from cinder_virtdc import reconcile
 from cinder_virtdc.rescue import Rescue
 from cinder_virtdc.router import Router
@@ -68,7 +69,9 @@ class Keeper:
         intervals: Intervals,
         on_alarms: Callable[[], None] = lambda: None,
         rescue: Rescue | None = None,
+        meter: Meter | None = None,
     ) -> None:
+        self._meter = meter or Meter()
         self._sight = sight
         self._follower = follower
         self._book = book
@@ -84,19 +87,34 @@ class Keeper:
         self._behind_since: float | None = None
         self._notices: dict[tuple[str, str], AlarmNotice] = {}
         self._resync = _Task(
-            'compare both sides', self.resync, intervals.resync_s
+            'compare both sides',
+            self.resync,
+            intervals.resync_s,
+            self._meter,
         )
         self._catch_up = _Task(
-            'learn what is new', self.catch_up, intervals.catch_up_s
+            'learn what is new',
+            self.catch_up,
+            intervals.catch_up_s,
+            self._meter,
         )
         self._repair = _Task(
-            'repair volumes in error', self.repair, intervals.repair_s
+            'repair volumes in error',
+            self.repair,
+            intervals.repair_s,
+            self._meter,
         )
         self._recovery = _Task(
-            'set right what is stuck', self.recover, intervals.repair_s
+            'set right what is stuck',
+            self.recover,
+            intervals.repair_s,
+            self._meter,
         )
         self._look_up = _Task(
-            'see what users edit', self.look_up, intervals.cloud_s
+            'see what users edit',
+            self.look_up,
+            intervals.cloud_s,
+            self._meter,
         )
         self._looked_at: datetime.datetime | None = None
         self._thread = threading.Thread(
@@ -126,6 +144,7 @@ class Keeper:
                 self._behind_since = None
             elif self._behind_since is None:
                 self._behind_since = self._clock.monotonic()
+                self._meter.gap()
                 self._changed.notify_all()
 
     def catch_up(self) -> None:
@@ -190,7 +209,10 @@ class Keeper:
 
         :raises VirtDCError: one side cannot be asked; nothing is concluded.
         """
-        self._comparison.run()
+        report = self._comparison.run()
+        self._meter.compared(
+            report.volumes, report.platform_volumes, len(report.actions)
+        )
         self._on_alarms()
 
     def _alarm_heard(self, notice: AlarmNotice) -> None:
@@ -252,8 +274,13 @@ class _Task:
     """Something to do every so often, and sooner if it failed."""
 
     def __init__(
-        self, what: str, run: Callable[[], None], interval_s: float
+        self,
+        what: str,
+        run: Callable[[], None],
+        interval_s: float,
+        meter: Meter,
     ) -> None:
+        self._meter = meter
         self._what = what
         self._run = run
         self._interval_s = interval_s
@@ -263,6 +290,8 @@ class _Task:
 
     def attempt(self, clock: Clock) -> None:
         """Do it; never raises."""
+        began_at = clock.monotonic()
+        outcome = 'done'
         try:
             self._run()
         except exceptions.VirtDCError as exc:
@@ -272,9 +301,11 @@ class _Task:
                     self._what,
                     exc,
                 )
+            outcome = 'put_off'
             self._failed(clock)
         except Exception:
             LOG.exception('Unexpected error, cannot %s', self._what)
+            outcome = 'error'
             self._failed(clock)
         else:
             if self.failures:
@@ -282,6 +313,9 @@ class _Task:
             self.failures = 0
             self.has_succeeded = True
             self.due_at = clock.monotonic() + self._interval_s
+        self._meter.tried(
+            self._run.__name__, outcome, clock.monotonic() - began_at
+        )
 
     def _failed(self, clock: Clock) -> None:
         pause_s = min(2.0 ** min(self.failures, 10), _LONGEST_RETRY_S)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import logging
 
 from oslo_config import cfg
+from pbr import version
 
+from cinder_virtdc.clock import SystemClock
+from cinder_virtdc import exceptions
 from cinder_virtdc.keeper import Intervals
+from cinder_virtdc import metering
 from cinder_virtdc import opts
 from cinder_virtdc.parts import Parts
 from cinder_virtdc.subscription import NotificationEndpoint
 from cinder_virtdc.subscription import Subscription
 from cinder_virtdc import telling
+from virtdc_agent.monitoring.board import Board
+from virtdc_agent.monitoring.catalogue import Reading
+from virtdc_agent.monitoring.health import Health
+from virtdc_agent.monitoring import serving
 
 LOG = logging.getLogger(__name__)
 
@@ -27,7 +36,12 @@ class Listener:
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         options = conf[opts.LISTENER_GROUP]
-        self._parts = parts = Parts.from_config(conf)
+        clock = SystemClock()
+        self._conf = conf
+        self._board = Board(metering.METRICS)
+        self._health = Health(clock.monotonic)
+        self._meter = meter = metering.BoardMeter(self._board, clock)
+        self._parts = parts = Parts.from_config(conf, meter=meter)
         self._relays = telling.relays(conf, parts)
         self._keeper = parts.keeper(
             Intervals(
@@ -37,6 +51,7 @@ class Listener:
                 resync_s=options.resync_interval_s,
             ),
             on_alarms=self._ring_relays,
+            meter=meter,
         )
         self._subscription = Subscription(
             parts.notifications,
@@ -45,12 +60,33 @@ class Listener:
                 self._keeper.offer,
                 topic=options.notification_topic,
                 seal=parts.seal,
+                meter=meter,
             ),
             executor='threading',
         )
+        self._board.read_from(meter.read)
+        self._board.read_from(self._read_parts)
+        self._monitoring = (
+            serving.make_server(
+                self._board, self._health, conf[opts.MONITORING_GROUP.name]
+            )
+            if conf[opts.MONITORING_GROUP.name].enabled
+            else None
+        )
 
     def start(self) -> None:
-        """Start to listen, to compare and to write."""
+        """Start to listen, to compare and to write.
+
+        :raises ConfigInvalid: the address of metrics and health is taken.
+        """
+        if self._monitoring is not None:
+            try:
+                self._monitoring.start()
+            except OSError as exc:
+                raise exceptions.ConfigInvalid(
+                    '[virtdc_monitoring] bind_host and bind_port cannot be '
+                    f'used: {exc}'
+                ) from exc
         self._parts.writer.start()
         self._parts.syncer.start()
         for relay in self._relays:
@@ -68,7 +104,17 @@ class Listener:
             relay.stop()
         self._parts.syncer.stop()
         self._parts.writer.stop()
+        if self._monitoring is not None:
+            self._monitoring.stop()
         LOG.info('The listener has stopped.')
+
+    def _read_parts(self) -> Iterable[Reading]:
+        return metering.read_parts(
+            version=version.VersionInfo('virtdc').version_string(),
+            follower=self._parts.follower,
+            syncer=self._parts.syncer,
+            relays=self._relays,
+        )
 
     def _ring_relays(self) -> None:
         for relay in self._relays:

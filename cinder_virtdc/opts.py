@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from cinder_virtdc.policy import Policy
 from virtdc_agent.contract import topics
+from virtdc_agent.monitoring import options as monitoring
 
 CINDER_GROUP = 'cinder'
 LISTENER_GROUP = 'virtdc'
@@ -293,6 +294,11 @@ LISTENER_OPTS = [
 ]
 
 
+MONITORING_GROUP, MONITORING_OPTS = monitoring.make_group(
+    'virtdc_monitoring', 9789
+)
+
+
 def list_driver_opts() -> list[tuple[str, Sequence[cfg.Opt]]]:
     """List the options of a backend's section for oslo-config-generator."""
     return [('backend_defaults', DRIVER_OPTS)]
@@ -301,12 +307,14 @@ def list_driver_opts() -> list[tuple[str, Sequence[cfg.Opt]]]:
 def register_listener_opts(conf: cfg.ConfigOpts) -> None:
     """Make the listener's options known to ``conf``. Idempotent."""
     conf.register_opts(LISTENER_OPTS, group=LISTENER_GROUP)
+    conf.register_group(MONITORING_GROUP)
+    conf.register_opts(MONITORING_OPTS, group=MONITORING_GROUP)
     loading.register_session_conf_options(conf, CINDER_GROUP)
     loading.register_auth_conf_options(conf, CINDER_GROUP)
     loading.register_adapter_conf_options(conf, CINDER_GROUP)
 
 
-def list_listener_opts() -> list[tuple[str, Sequence[cfg.Opt]]]:
+def list_listener_opts() -> list[tuple[str | cfg.OptGroup, Sequence[cfg.Opt]]]:
     """List the listener's options for oslo-config-generator."""
     credentials = [
         *loading.get_session_conf_options(),
@@ -314,4 +322,8 @@ def list_listener_opts() -> list[tuple[str, Sequence[cfg.Opt]]]:
         *loading.get_auth_plugin_conf_options('password'),
         *loading.get_adapter_conf_options(include_deprecated=False),
     ]
-    return [(LISTENER_GROUP, LISTENER_OPTS), (CINDER_GROUP, credentials)]
+    return [
+        (LISTENER_GROUP, LISTENER_OPTS),
+        (CINDER_GROUP, credentials),
+        (MONITORING_GROUP, MONITORING_OPTS),
+    ]

@@ -24,6 +24,8 @@ from cinder_virtdc.follow import Follower
 from cinder_virtdc.hands import Hands
 from cinder_virtdc.keeper import Intervals
 from cinder_virtdc.keeper import Keeper
+from cinder_virtdc.meter import Meter
+from cinder_virtdc.metering import MeteredCaller
 from cinder_virtdc import opts
 from cinder_virtdc.pace import TokenBucket
 from cinder_virtdc.policy import Policy
@@ -77,12 +79,14 @@ class Parts:
         conf: cfg.ConfigOpts,
         *,
         on_request: Callable[[], None] = lambda: None,
+        meter: Meter | None = None,
     ) -> Parts:
         """Return the parts that the configuration describes.
 
         Asks nothing yet.
 
         :param on_request: called before each request to Cinder.
+        :param meter: is told of requests, calls and repairs.
         :raises ConfigInvalid: the configuration cannot work.
         """
         options = conf[opts.LISTENER_GROUP]
@@ -106,13 +110,16 @@ class Parts:
             on_request()
             bucket.take()
 
-        cloud = SdkCloud.from_config(conf, pace)
+        meter = meter or Meter()
+        cloud = SdkCloud.from_config(conf, pace, meter)
         return cls.of(
             clock=clock,
             cloud=cloud,
             repairs=SdkRepairs(cloud),
             client=AgentClient(
-                BusCaller(calls, topic=options.topic, seal=seal),
+                MeteredCaller(
+                    BusCaller(calls, topic=options.topic, seal=seal), meter
+                ),
                 clock=clock,
                 submit_timeout_s=options.rpc_timeout_s,
                 rpc_timeout_s=options.rpc_timeout_s,
@@ -129,6 +136,7 @@ class Parts:
             ),
             notifications=notifications,
             seal=seal,
+            meter=meter,
         )
 
     def keeper(
@@ -136,6 +144,7 @@ class Parts:
         intervals: Intervals,
         *,
         on_alarms: Callable[[], None] = lambda: None,
+        meter: Meter | None = None,
     ) -> Keeper:
         """Return what has them do everything in its time; not started."""
         return Keeper(
@@ -150,6 +159,7 @@ class Parts:
             intervals=intervals,
             on_alarms=on_alarms,
             rescue=self.rescue,
+            meter=meter,
         )
 
     @classmethod
@@ -163,6 +173,7 @@ class Parts:
         repairs: Repairs | None = None,
         notifications: oslo_messaging.Transport | None = None,
         seal: sealing.Seal | None = None,
+        meter: Meter | None = None,
     ) -> Parts:
         """Put the parts together around two sides.
 
@@ -188,6 +199,7 @@ class Parts:
             Hands(cloud, client, show=writer.show, now=clock.now),
             clock=clock,
             gone=writer.has_none,
+            meter=meter,
         )
         syncer.witness = SizeWatch(client, book, syncer.ring)
         routers.append(

@@ -120,9 +120,16 @@ class Relay:
         self._look_at: float | None = None
         self.sent: Counter[str] = Counter()
         """How many reports left, by what had become of their alarm."""
+        self.failed = 0
+        """How often the outlet could not send."""
         self._thread = threading.Thread(
             target=self._run, name=f'virtdc-{outlet.name}', daemon=True
         )
+
+    @property
+    def outlet_name(self) -> str:
+        """Name of its outlet."""
+        return self._outlet.name
 
     def start(self) -> None:
         """Start to tell."""
@@ -267,4 +274,5 @@ class Relay:
             _FIRST_RETRY_S * 2.0 ** min(self._failures, 10), _LONGEST_RETRY_S
         )
         self._failures += 1
+        self.failed += 1
         self._retry_at = self._clock.monotonic() + pause_s

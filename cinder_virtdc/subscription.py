@@ -9,14 +9,24 @@ import threading
 
 import oslo_messaging
 
+from cinder_virtdc.meter import Meter
+from virtdc_agent.contract.alarms import AlarmNotice
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.errors import ContractError
 from virtdc_agent.contract.errors import MalformedMessage
+from virtdc_agent.contract.events import Announcement
 from virtdc_agent.contract.events import Notification
+from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
 
 LOG = logging.getLogger(__name__)
+
+_KINDS = {
+    Transition: 'transition',
+    Announcement: 'announcement',
+    AlarmNotice: 'alarm',
+}
 
 
 class NotificationEndpoint:
@@ -28,6 +38,7 @@ class NotificationEndpoint:
     :param sink: called with each notification, from any thread.
     :param topic: on which they come.
     :param seal: what they are to be signed with, if they are.
+    :param meter: is told of each.
     """
 
     def __init__(
@@ -36,7 +47,9 @@ class NotificationEndpoint:
         *,
         topic: str = topics.NOTIFICATION_TOPIC,
         seal: sealing.Seal | None = None,
+        meter: Meter | None = None,
     ) -> None:
+        self._meter = meter or Meter()
         self._sink = sink
         self._topic = topic
         self._seal = seal or sealing.Seal()
@@ -59,8 +72,11 @@ class NotificationEndpoint:
         """Take a message of the one priority that is used."""
         try:
             envelope = self._seal.check_notification(self._topic, payload)
-            self._sink(codec.decode_notification(envelope))
+            notification = codec.decode_notification(envelope)
+            self._meter.heard(_KINDS[type(notification)])
+            self._sink(notification)
         except ContractError as exc:
+            self._meter.rejected(exc)
             with self._lock:
                 self._discarded += 1
             LOG.warning(
@@ -72,7 +88,8 @@ class NotificationEndpoint:
                 exc,
                 self._discarded,
             )
-        except Exception:
+        except Exception as exc:
+            self._meter.rejected(exc)
             LOG.exception('Unexpected error in notification %s', event_type)
         return str(oslo_messaging.NotificationResult.HANDLED)
 

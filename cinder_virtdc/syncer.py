@@ -16,6 +16,7 @@ from typing import Protocol
 from cinder_virtdc.clock import Clock
 from cinder_virtdc import exceptions
 from cinder_virtdc.hands import Hands
+from cinder_virtdc.meter import Meter
 from cinder_virtdc import reconcile
 from cinder_virtdc.reconcile import Sides
 
@@ -72,7 +73,9 @@ class Syncer:
         witness: Witness | None = None,
         gone: Callable[[str], None] = lambda volume_id: None,
         workers: int = 2,
+        meter: Meter | None = None,
     ) -> None:
+        self._meter = meter or Meter()
         self._look = look
         self._hands = hands
         self._clock = clock
@@ -139,6 +142,12 @@ class Syncer:
             except exceptions.OverQuota as exc:
                 # A person has to act; whatever follows can be done.
                 error = exc
+            except exceptions.VirtDCError:
+                self._meter.acted(type(action).__name__.lower(), done=False)
+                raise
+            self._meter.acted(
+                type(action).__name__.lower(), done=error is None
+            )
             if self.witness is not None:
                 self.witness(sides, action, error)
         if self.witness is not None and not any(

@@ -7,6 +7,7 @@ import logging
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Transition
+from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 
 LOG = logging.getLogger(__name__)
@@ -21,10 +22,15 @@ class Intake:
     """
 
     def __init__(
-        self, journal: interfaces.Journal, *, max_waiting: int
+        self,
+        journal: interfaces.Journal,
+        *,
+        max_waiting: int,
+        meter: interfaces.Meter | None = None,
     ) -> None:
         self._journal = journal
         self._max_waiting = max_waiting
+        self._meter = meter or interfaces.Meter()
 
     def receive(self, envelope: object) -> Transition:
         """Accept an event as it came over the bus.
@@ -43,7 +49,14 @@ class Intake:
         :raises EventConflict: its id belongs to another event.
         :raises JournalUnavailable: it cannot be kept now; nothing of it is.
         """
-        transition = self._journal.append(event, max_waiting=self._max_waiting)
+        try:
+            transition = self._journal.append(
+                event, max_waiting=self._max_waiting
+            )
+        except exceptions.AgentError:
+            self._meter.refused(event)
+            raise
+        self._meter.accepted(event)
         LOG.debug(
             'Accepted event %s: %s of volume %s',
             event.event_id,

@@ -473,6 +473,13 @@ class JournalKeeping(Alarms):
         """Return the agents that have joined, by name."""
 
     @abc.abstractmethod
+    def survey(self) -> model.Survey:
+        """Say how it is doing.
+
+        Its cost grows with what waits, and with nothing else.
+        """
+
+    @abc.abstractmethod
     def set_draining(self, name: str, is_draining: bool) -> None:
         """Have an agent take no more events, or take them again.
 
@@ -1087,4 +1094,52 @@ class Publisher(Protocol):
         """Send one; return when the bus has confirmed it.
 
         :raises PublishFailed: it may not have left; send it again.
+        """
+
+
+class Meter:
+    """Is told what happens, to count it. This one does not.
+
+    Called where it happens, by any thread: it must not wait and not raise.
+    """
+
+    def accepted(self, event: events.Event) -> None:
+        """Note that an event was handed in, perhaps once more."""
+
+    def refused(self, event: events.Event) -> None:
+        """Note that an event was not accepted."""
+
+    def begun(self, claim: model.Claim, waited_s: float | None) -> None:
+        """Note that an event was taken.
+
+        :param waited_s: since it was made; ``None`` unless it is its first
+            start.
+        """
+
+    def retried(self, claim: model.Claim) -> None:
+        """Note that another attempt has begun."""
+
+    def put_back(self, claim: model.Claim) -> None:
+        """Note that an event that ran waits again."""
+
+    def ended(
+        self, claim: model.Claim, outcome: model.Outcome, run_s: float
+    ) -> None:
+        """Note how an event that ran has ended."""
+
+    def lost(self, transition: events.Transition) -> None:
+        """Note that an event was given up, since agents died of it."""
+
+    def published(self) -> None:
+        """Note that the bus has taken a message."""
+
+    def not_published(self) -> None:
+        """Note that the bus has not taken a message."""
+
+    def answered(
+        self, method: str, route: str, status: int, duration_s: float
+    ) -> None:
+        """Note that the API has answered.
+
+        :param route: the template of the path, never the path.
         """

@@ -466,6 +466,53 @@ class AgentRecord:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LaneFacts:
+    """How one lane of an executor is doing.
+
+    :param paused: how many wait, without a slot, to be tried again.
+    :param abandoned: how many were given up while the storage is at them.
+    """
+
+    limit: int
+    in_flight: int
+    paused: int
+    abandoned: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFacts:
+    """What waits of one operation in one lane.
+
+    :param oldest_at: when the first of it was accepted.
+    """
+
+    lane: Lane
+    operation: str
+    waiting: int
+    oldest_at: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """How a journal is doing, for who watches it.
+
+    :param now: by the clock that the others are told by.
+    :param untold_since: since when the first message waits that is not on
+        the bus; ``None``: all are.
+    :param alarms: how many are raised, by kind, severity, and whether
+        somebody has acknowledged them.
+    :param agents: how many have a lease, and how many of these are drained.
+    """
+
+    now: datetime.datetime
+    counts: Counts
+    queue: Sequence[QueueFacts]
+    untold_since: datetime.datetime | None
+    alarms: Mapping[tuple[str, str, bool], int]
+    agents: tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """What may be forgotten.
 

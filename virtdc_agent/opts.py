@@ -13,6 +13,7 @@ from oslo_config import types
 from oslo_db import options as database_options
 
 from virtdc_agent.contract import topics
+from virtdc_agent.monitoring import options as monitoring
 
 BASE_OPTS = [
     cfg.StrOpt(
@@ -591,6 +592,8 @@ API_OPTS = [
     ),
 ]
 
+MONITORING_GROUP, MONITORING_OPTS = monitoring.make_group('monitoring', 9788)
+
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Make all options known to ``conf``. Idempotent."""
@@ -602,6 +605,8 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(database_options.database_opts, group='database')
     conf.register_group(API_GROUP)
     conf.register_opts(API_OPTS, group=API_GROUP)
+    conf.register_group(MONITORING_GROUP)
+    conf.register_opts(MONITORING_OPTS, group=MONITORING_GROUP)
     conf.register_group(FILE_GROUP)
     conf.register_opts(FILE_OPTS, group=FILE_GROUP)
     conf.register_group(SHARE_GROUP)
@@ -669,6 +674,7 @@ _OPTS: list[tuple[str | cfg.OptGroup, Sequence[cfg.Opt]]] = [
     ('outbox', OUTBOX_OPTS),
     ('retention', RETENTION_OPTS),
     (API_GROUP, API_OPTS),
+    (MONITORING_GROUP, MONITORING_OPTS),
     (FILE_GROUP, FILE_OPTS),
     (SHARE_GROUP, SHARE_OPTS),
     (ISCSI_TGT_GROUP, ISCSI_TGT_OPTS),

@@ -39,7 +39,12 @@ from virtdc_agent.limit_history import Watched
 from virtdc_agent import loading
 from virtdc_agent.manageable import PatientContents
 from virtdc_agent.manageable import PoolContents
+from virtdc_agent import metering
 from virtdc_agent import model
+from virtdc_agent.monitoring.board import Board
+from virtdc_agent.monitoring.health import Health
+from virtdc_agent.monitoring import serving
+from virtdc_agent.monitoring.serving import MonitoringServer
 from virtdc_agent import opts
 from virtdc_agent.outbox import Outbox
 from virtdc_agent.patience import Patience
@@ -108,6 +113,9 @@ class Service:
             clock=self._clock,
             interval_s=conf.api.space_interval_s,
         )
+        self._health = Health(self._clock.monotonic)
+        self._board = Board(metering.METRICS)
+        self._meter = metering.BoardMeter(self._board)
         self._rpc_transport, self._notification_transport = bus.connect(conf)
         self._journal: SqlJournal | None = None
         self._executor: Executor | None = None
@@ -116,6 +124,17 @@ class Service:
         self._periodic: list[Periodic] = []
         self._server: bus.CallServer | None = None
         self._api: ApiServer | None = None
+        self._monitoring: MonitoringServer | None = None
+
+    @property
+    def api_port(self) -> int | None:
+        """Where the API listens, if it does."""
+        return None if self._api is None else self._api.port
+
+    @property
+    def monitoring_port(self) -> int | None:
+        """Where metrics and health are, if they are anywhere."""
+        return None if self._monitoring is None else self._monitoring.port
 
     def start(self) -> None:
         """Check, recover, and run.
@@ -134,7 +153,11 @@ class Service:
         keeping = open_keeping(self._conf, self._clock)
         self._report_unknown(journal)
         handlers = self._handlers(journal)
-        intake = Intake(journal, max_waiting=self._conf.agent.max_waiting)
+        intake = Intake(
+            journal,
+            max_waiting=self._conf.agent.max_waiting,
+            meter=self._meter,
+        )
         self._outbox = self._make_outbox(journal)
         self._executor = self._make_executor(journal, handlers)
         self._purger = self._make_purger(keeping)
@@ -145,6 +168,17 @@ class Service:
             self._api = self._api_over(
                 journal, keeping, intake, handlers
             ).make_server()
+        if self._api is not None or self._conf.monitoring.enabled:
+            self._space.start()
+        if self._conf.monitoring.enabled:
+            self._monitoring = self._make_monitoring(keeping, self._executor)
+            try:
+                self._monitoring.start()
+            except OSError as exc:
+                raise exceptions.ConfigInvalid(
+                    '[monitoring] bind_host and bind_port cannot be used: '
+                    f'{exc}'
+                ) from exc
         self._sweep()
         self._exporters.resume(lambda: self._attached(journal))
         self._outbox.start()
@@ -154,7 +188,6 @@ class Service:
             one.start()
         self._server.start()
         if self._api is not None:
-            self._space.start()
             self._api.start()
             LOG.info('The API listens on port %d.', self._api.port)
         counts = journal.count()
@@ -206,7 +239,7 @@ class Service:
         LOG.info('Agent %s is stopping.', self._name)
         if self._api is not None:
             self._api.stop()
-            self._space.stop()
+        self._space.stop()
         if self._server is not None:
             self._server.stop()
         for one in self._periodic:
@@ -220,6 +253,8 @@ class Service:
             self._outbox.stop()
         if idle and self._journal is not None:
             self._journal.close()
+        if self._monitoring is not None:
+            self._monitoring.stop()
         LOG.info('Agent %s has stopped.', self._name)
         return idle
 
@@ -299,13 +334,16 @@ class Service:
             interval_s=options.scan_interval_s,
         )
 
-    def _publisher(self) -> bus.BusPublisher:
-        return bus.BusPublisher(
-            self._notification_transport,
-            topic=self._conf.agent.notification_topic,
-            publisher_id=f'virtdc-agent.{self._name}',
-            clock=self._clock,
-            seal=self._seal,
+    def _publisher(self) -> interfaces.Publisher:
+        return metering.MeteredPublisher(
+            bus.BusPublisher(
+                self._notification_transport,
+                topic=self._conf.agent.notification_topic,
+                publisher_id=f'virtdc-agent.{self._name}',
+                clock=self._clock,
+                seal=self._seal,
+            ),
+            self._meter,
         )
 
     def _locate(self, volume_id: str) -> str | None:
@@ -381,6 +419,24 @@ class Service:
             ),
             sweep=self._sweep,
             on_end=self._on_end,
+            meter=self._meter,
+        )
+
+    def _make_monitoring(
+        self, keeping: interfaces.JournalKeeping, executor: Executor
+    ) -> MonitoringServer:
+        gauges = metering.Gauges(
+            keeping=keeping,
+            lanes=lambda: executor.lanes,
+            is_draining=lambda: executor.is_draining,
+            pools=self._pools,
+            space=self._space.get,
+            clock=self._clock,
+            version=_version(),
+        )
+        self._board.read_from(gauges.read)
+        return serving.make_server(
+            self._board, self._health, self._conf.monitoring
         )
 
     def _make_purger(self, keeping: interfaces.JournalKeeping) -> Purger:
@@ -490,6 +546,7 @@ class Service:
             limits=self._limits,
             # On one machine others may write, too: programs of people.
             others_write=True,
+            meter=self._meter,
         )
 
 
@@ -525,8 +582,13 @@ def open_journal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> SqlJournal:
         clock=clock,
         lease_s=conf.executor.lease_s,
         max_losses=conf.executor.max_losses,
-        version=version.VersionInfo('virtdc').version_string(),
+        version=_version(),
     )
+
+
+def _version() -> str:
+    text: str = version.VersionInfo('virtdc').version_string()
+    return text
 
 
 def open_keeping(

@@ -57,7 +57,12 @@ def main() -> int:
         LOG.error('The listener cannot start: %s', exc)
         print(f'cinder-virtdc-listener: {exc}', file=sys.stderr)
         return EXIT_CONFIG
-    service.start()
+    try:
+        service.start()
+    except exceptions.ConfigInvalid as exc:
+        LOG.error('The listener cannot start: %s', exc)
+        print(f'cinder-virtdc-listener: {exc}', file=sys.stderr)
+        return EXIT_CONFIG
     # For systemd, if it is that which waits to hear it.
     systemd.notify_once()
     while signals.get() == signal.SIGHUP:

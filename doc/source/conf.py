@@ -10,6 +10,7 @@ copyright = 'VirtDC developers'
 author = 'VirtDC developers'
 extensions = [
     'cliff.sphinxext',
+    'metrics',
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'sphinxcontrib.autoprogram',

@@ -64,8 +64,23 @@ PLUGIN = Border(
     libraries=None,
 )
 
+# Both sides have it: it knows neither.
+MONITORING = ('virtdc_agent.monitoring',)
+
 BORDERS: Mapping[str, Border] = {
     'virtdc_agent.contract': Border(),
+    'virtdc_agent.monitoring': Border(
+        own=CONTRACT,
+        libraries=[
+            *('cheroot', 'oslo_config', 'oslo_service', 'prometheus_client'),
+        ],
+    ),
+    'virtdc_agent.metering': Border(
+        own=(
+            *(*SEAMS, *MONITORING),
+            'virtdc_agent.pools',
+        ),
+    ),
     'virtdc_agent.exceptions': Border(own=CONTRACT),
     'virtdc_agent.scheduling': Border(own=CONTRACT, standard=PURE),
     'virtdc_agent.model': Border(own=VALUES),
@@ -146,7 +161,7 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.limit_history': Border(own=SEAMS),
     'virtdc_agent.plugins': Border(own=SEAMS, libraries=['stevedore']),
     'virtdc_agent.opts': Border(
-        own=CONTRACT, libraries=['oslo_config', 'oslo_db']
+        own=(*CONTRACT, *MONITORING), libraries=['oslo_config', 'oslo_db']
     ),
     'virtdc_agent.service': Border(
         own=['virtdc_agent'], never=['virtdc_agent.cmd'], libraries=None
@@ -170,7 +185,7 @@ BORDERS: Mapping[str, Border] = {
         )
     ),
     'cinder_virtdc': Border(
-        own=('cinder_virtdc', *CONTRACT),
+        own=('cinder_virtdc', *CONTRACT, *MONITORING),
         never=[
             *('cinder_virtdc.cmd', 'cinder_virtdc.driver'),
             *('cinder_virtdc.horizon', 'cinder_virtdc.osc'),
@@ -212,7 +227,7 @@ BORDERS: Mapping[str, Border] = {
         libraries=['cliff', 'keystoneauth1', 'osc_lib', 'rich'],
     ),
     'cinder_virtdc.cmd': Border(
-        own=('cinder_virtdc', *CONTRACT),
+        own=('cinder_virtdc', *CONTRACT, *MONITORING),
         never=['cinder_virtdc.driver', 'cinder_virtdc.horizon'],
         libraries=None,
     ),

@@ -12,6 +12,7 @@ import falcon
 from virtdc_agent.api import admission
 from virtdc_agent.api import callers
 from virtdc_agent.api import console
+from virtdc_agent.api import metering
 from virtdc_agent.api import openapi
 from virtdc_agent.api.platform import Platform
 from virtdc_agent.api import problems
@@ -46,6 +47,7 @@ class Settings:
 def make_application(platform: Platform, settings: Settings) -> Application:
     """Return the WSGI application."""
     middleware: list[Any] = [
+        metering.Requests(platform.meter, platform.clock),
         admission.RequestIds(),
         admission.Headers(secure=settings.secure),
     ]

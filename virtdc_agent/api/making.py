@@ -54,6 +54,7 @@ class Api:
         manageables: interfaces.Manageables,
         limits: interfaces.LimitHistory,
         others_write: bool,
+        meter: interfaces.Meter | None = None,
     ) -> None:
         self._conf = conf
         self._clock = clock
@@ -76,6 +77,7 @@ class Api:
             exporters=exporters,
             manageables=manageables,
             limits=limits,
+            meter=meter or interfaces.Meter(),
         )
         strategy: str = conf.api.auth_strategy
         application = app.make_application(

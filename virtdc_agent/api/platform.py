@@ -25,6 +25,7 @@ class Platform:
     :param exporters: likewise.
     :param manageables: knows what in the pools may become a volume.
     :param limits: remembers what the policies found.
+    :param meter: is told of each request.
     """
 
     journal: interfaces.Journal
@@ -39,6 +40,9 @@ class Platform:
     exporters: Sequence[str]
     manageables: interfaces.Manageables
     limits: interfaces.LimitHistory
+    meter: interfaces.Meter = dataclasses.field(
+        default_factory=interfaces.Meter
+    )
 
     def require(self, operation: events.Operation) -> None:
         """Refuse what the storage cannot do.

@@ -134,8 +134,10 @@ class Executor:
         sweep: Callable[[], None] = lambda: None,
         on_end: Callable[[], None] = lambda: None,
         dice: Callable[[], float] = random.random,
+        meter: interfaces.Meter | None = None,
     ) -> None:
         self._clock = clock
+        self._meter = meter or interfaces.Meter()
         self._timing = timing
         self._sweep = sweep
         self._on_end = on_end
@@ -151,6 +153,7 @@ class Executor:
             clock=clock,
             retries=retries or Retries(),
             dice=dice,
+            meter=self._meter,
         )
         self._watch = Watch(
             journal=journal,
@@ -196,6 +199,19 @@ class Executor:
     def is_draining(self) -> bool:
         """Whether an operator wants no more events to be taken."""
         return self._lease.is_draining
+
+    @property
+    def lanes(self) -> Mapping[Lane, model.LaneFacts]:
+        """How each lane is doing now."""
+        return {
+            name: model.LaneFacts(
+                limit=lane.dispatcher.limit,
+                in_flight=lane.gate.in_flight,
+                paused=lane.gate.paused,
+                abandoned=lane.gate.abandoned,
+            )
+            for name, lane in self._lanes.items()
+        }
 
     @property
     def limits(self) -> Mapping[Lane, int]:
@@ -267,8 +283,14 @@ class Executor:
             area=lane.gate.area,
         )
         lane.recorder.add(operation)
+        self._meter.begun(claim, self._waited_s(claim))
         self._watch.add(operation)
         self._threads.submit(self._run, operation, lane)
+
+    def _waited_s(self, claim: model.Claim) -> float | None:
+        if claim.attempt > 1:
+            return None
+        return (self._clock.now() - claim.event.created_at).total_seconds()
 
     def _run(self, operation: RunningOperation, lane: _Lane) -> None:
         try:
@@ -294,6 +316,8 @@ class Executor:
         lane.gate.abandon()
 
     def _took_over(self, taken: model.Takeover) -> None:
+        for lost in taken.lost:
+            self._meter.lost(lost)
         self._sweep()
         for lane in self._lanes.values():
             lane.dispatcher.look_for_suspects()

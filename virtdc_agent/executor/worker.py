@@ -58,12 +58,14 @@ class Worker:
         clock: interfaces.Clock,
         retries: Retries,
         dice: Callable[[], float],
+        meter: interfaces.Meter | None = None,
     ) -> None:
         self._journal = journal
         self._handlers = handlers
         self._clock = clock
         self._retries = retries
         self._dice = dice
+        self._meter = meter or interfaces.Meter()
         self._stopping = threading.Condition()
         self._stopped = False
 
@@ -115,14 +117,14 @@ class Worker:
         """Write the end; return what it says of the storage's load."""
         claim = operation.claim
         if ended is not None:
-            self._settle(claim, ended.outcome)
+            self._settle(operation, ended.outcome)
             return ended.signal
         match operation.withdrawal:
             case Withdrawal.TIMEOUT:
-                self._settle(claim, self._timed_out(operation))
+                self._settle(operation, self._timed_out(operation))
                 return model.Signal.OVERLOADED
             case Withdrawal.CANCELLED:
-                self._settle(claim, _cancelled())
+                self._settle(operation, _cancelled())
             case _:
                 # Also if the lease was lost: unless another agent has it
                 # by now, it is still this one's to put back.
@@ -162,6 +164,7 @@ class Worker:
             operation.end_switch()
             return False
         operation.begin_again(claim, slot.area)
+        self._meter.retried(claim)
         return True
 
     def give_up(self, operation: RunningOperation) -> None:
@@ -180,14 +183,29 @@ class Worker:
             self._clock.monotonic() - operation.started,
         )
         outcome = self._timed_out(operation)
-        self._write(claim, lambda: self._journal.fence_off(claim, outcome))
+        if self._write(claim, lambda: self._journal.fence_off(claim, outcome)):
+            self._tell_end(operation, outcome)
         operation.abandoned.set()
 
-    def _settle(self, claim: model.Claim, outcome: model.Outcome) -> None:
-        self._write(claim, lambda: self._journal.settle(claim, outcome))
+    def _settle(
+        self, operation: RunningOperation, outcome: model.Outcome
+    ) -> None:
+        claim = operation.claim
+        if self._write(claim, lambda: self._journal.settle(claim, outcome)):
+            self._tell_end(operation, outcome)
 
     def _release(self, claim: model.Claim) -> None:
-        self._write(claim, lambda: self._journal.release(claim))
+        if self._write(claim, lambda: self._journal.release(claim)):
+            self._meter.put_back(claim)
+
+    def _tell_end(
+        self, operation: RunningOperation, outcome: model.Outcome
+    ) -> None:
+        self._meter.ended(
+            operation.claim,
+            outcome,
+            self._clock.monotonic() - operation.started,
+        )
 
     def _reopen(
         self, operation: RunningOperation, ended: Ended | None
@@ -214,16 +232,19 @@ class Worker:
                 )
         self._write(claim, lambda: self._journal.unfence(claim, change))
 
-    def _write(self, claim: model.Claim, write: Callable[[], object]) -> None:
-        """Write until it is written, the claim is lost, or we stop."""
+    def _write(self, claim: model.Claim, write: Callable[[], object]) -> bool:
+        """Write until it is written, the claim is lost, or we stop.
+
+        :returns: whether it is written.
+        """
         pause_s = FIRST_PAUSE_S
         while True:
             try:
                 write()
-                return
+                return True
             except exceptions.LeaseLost:
                 self._lost(claim)
-                return
+                return False
             except exceptions.JournalUnavailable as exc:
                 LOG.warning(
                     'The end of event %s is not in the journal yet (%s); '
@@ -236,7 +257,7 @@ class Worker:
                 if not self._stopped:
                     self._clock.wait(self._stopping, pause_s)
                 if self._stopped:
-                    return
+                    return False
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _lost(self, claim: model.Claim) -> None:

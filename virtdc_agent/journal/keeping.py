@@ -21,6 +21,7 @@ from virtdc_agent.journal import listing
 from virtdc_agent.journal import purging
 from virtdc_agent.journal.reading import Reader
 from virtdc_agent.journal import rows
+from virtdc_agent.journal import surveying
 from virtdc_agent.journal.tables import AGENTS
 from virtdc_agent.journal.tables import EVENTS
 from virtdc_agent.journal.tables import TOTALS
@@ -155,6 +156,12 @@ class SqlKeeping(AlarmBook, interfaces.JournalKeeping):
             )
             for row in agents
         ]
+
+    def survey(self) -> model.Survey:
+        """See the interface."""
+        return surveying.survey(
+            self._reader, engines.server_time(self._engine), self._clock
+        )
 
     def set_draining(self, name: str, is_draining: bool) -> None:
         """See the interface."""
