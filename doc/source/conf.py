@@ -20,9 +20,12 @@ root_doc = 'index'
 exclude_patterns = []
 pygments_style = 'native'
 html_theme = 'openstackdocs'
+html_static_path = ['_static']
+html_css_files = ['virtdc.css']
 html_theme_options = {
     'analytics_tracking_code': '',
     'display_badge': False,
+    'sidebar_search': True,
     'root_title': 'VirtDC',
 }
 # This is not one of OpenStack's repositories.
