@@ -165,7 +165,7 @@ class VirtDCDriver(driver.VolumeDriver):
 
     def create_volume_from_snapshot(self, volume: Any, snapshot: Any) -> None:
         """Have a volume made that begins as a snapshot; it may be larger."""
-        self._clone(volume, snapshot.volume, snapshot.id)
+        self._clone(volume, snapshot.volume, translate.kept_id(snapshot))
 
     def create_cloned_volume(self, volume: Any, src_vref: Any) -> None:
         """Have a volume made that begins as another; it may be larger."""
@@ -299,7 +299,9 @@ class VirtDCDriver(driver.VolumeDriver):
         with _cinder_errors(rejected=exception.SnapshotIsBusy):
             self._run(
                 snapshot.volume,
-                events.DeleteSnapshotParameters(snapshot_id=snapshot.id),
+                events.DeleteSnapshotParameters(
+                    snapshot_id=translate.kept_id(snapshot)
+                ),
                 owner=snapshot,
             )
 
@@ -409,7 +411,12 @@ class VirtDCDriver(driver.VolumeDriver):
     ) -> None:
         """Have a volume read as a snapshot of it; it keeps its size."""
         with _cinder_errors():
-            self._run(volume, events.RevertParameters(snapshot_id=snapshot.id))
+            self._run(
+                volume,
+                events.RevertParameters(
+                    snapshot_id=translate.kept_id(snapshot)
+                ),
+            )
 
     def snapshot_revert_use_temp_snapshot(self) -> bool:
         """Need none: a revert that fails leaves the volume as it was."""
@@ -518,16 +525,32 @@ class VirtDCDriver(driver.VolumeDriver):
 
     def manage_existing(
         self, volume: Any, existing_ref: Mapping[str, str]
-    ) -> None:
-        """Have a volume made of what is in the pool; its bytes stay."""
+    ) -> dict[str, Any] | None:
+        """Have a volume made of what is in the pool; its bytes stay.
+
+        What the data centre has made as a volume keeps its name there.
+        """
         with _manage_errors(existing_ref):
             found = self._manageable(volume, existing_ref)
+            if translate.is_own(found):
+                name_id = translate.own_id(found)
+                self._run(
+                    volume,
+                    translate.own_parameters(
+                        volume,
+                        found,
+                        instead_of=translate.instead_of(existing_ref),
+                    ),
+                    name_id=name_id,
+                )
+                return {'_name_id': name_id}
             self._run(
                 volume,
                 translate.manage_parameters(
                     volume, found, pool=self._pool_of(volume.host)
                 ),
             )
+            return None
 
     def unmanage(self, volume: Any) -> None:
         """Have a volume given up; its bytes stay, to be managed again."""
@@ -565,22 +588,36 @@ class VirtDCDriver(driver.VolumeDriver):
 
     def manage_existing_snapshot(
         self, snapshot: Any, existing_ref: Mapping[str, str]
-    ) -> None:
-        """Have a snapshot again that was given up."""
+    ) -> dict[str, Any] | None:
+        """Have a snapshot again that was given up, or one made there."""
         with _manage_errors(existing_ref):
             found = self._manageable_snapshot(snapshot, existing_ref)
+            if translate.is_own(found, as_snapshot=True):
+                self._run(
+                    snapshot.volume,
+                    translate.own_snapshot_parameters(
+                        snapshot,
+                        found,
+                        instead_of=translate.instead_of(existing_ref),
+                    ),
+                    owner=snapshot,
+                )
+                return {'provider_id': found.snapshot_id}
             self._run(
                 snapshot.volume,
                 translate.manage_snapshot_parameters(snapshot, found),
                 owner=snapshot,
             )
+            return None
 
     def unmanage_snapshot(self, snapshot: Any) -> None:
         """Have a snapshot given up; its bytes stay, to be managed again."""
         with _cinder_errors(rejected=exception.SnapshotIsBusy):
             self._run(
                 snapshot.volume,
-                events.UnmanageSnapshotParameters(snapshot_id=snapshot.id),
+                events.UnmanageSnapshotParameters(
+                    snapshot_id=translate.kept_id(snapshot)
+                ),
                 owner=snapshot,
             )
 
@@ -594,7 +631,10 @@ class VirtDCDriver(driver.VolumeDriver):
         sort_dirs: list[str],
     ) -> list[dict[str, Any]]:
         """List what is or was a snapshot in the pool."""
-        known = {snapshot.id for snapshot in cinder_snapshots}
+        known = {
+            translate.kept_id(snapshot): snapshot.id
+            for snapshot in cinder_snapshots
+        }
         with _cinder_errors():
             if not self._is_offered(Operation.MANAGE_SNAPSHOT):
                 return []
@@ -837,7 +877,11 @@ class VirtDCDriver(driver.VolumeDriver):
         )
 
     def _run(
-        self, volume: Any, parameters: events.Parameters, owner: Any = None
+        self,
+        volume: Any,
+        parameters: events.Parameters,
+        owner: Any = None,
+        name_id: str | None = None,
     ) -> None:
         context = request_context.get_current()
         event = translate.event(
@@ -847,6 +891,7 @@ class VirtDCDriver(driver.VolumeDriver):
             now=datetime.datetime.now(datetime.UTC),
             request_id=context.request_id if context else '',
             owner=owner,
+            name_id=name_id,
         )
         self._check_offered(event.operation)
         self._open_session.runner.run(event)
@@ -869,6 +914,7 @@ class VirtDCDriver(driver.VolumeDriver):
                 reference, self._pool_of(volume.host)
             ),
             reference,
+            instead_of=translate.instead_of(existing_ref),
             volume_type=volume.volume_type,
         )
 
@@ -883,6 +929,7 @@ class VirtDCDriver(driver.VolumeDriver):
                 reference, self._pool_of(snapshot.volume.host)
             ),
             reference,
+            instead_of=translate.instead_of(existing_ref),
             as_snapshot=True,
         )
 

@@ -289,11 +289,17 @@ class FakeAgent:
             case 'get_snapshots', {'marker': marker, 'limit': int(limit)}:
                 return _page(self.snapshots, str(marker or ''), limit)
             case 'get_manageable', {'reference': str(reference)}:
-                return _one_of(self.manageable, reference)
+                return _one_of(
+                    self.manageable, reference, self.volumes.get(reference)
+                )
             case 'get_manageable', {'marker': marker, 'limit': int(limit)}:
                 return _page(self.manageable, str(marker or ''), limit)
             case 'get_manageable_snapshots', {'reference': str(reference)}:
-                return _one_of(self.manageable_snapshots, reference)
+                return _one_of(
+                    self.manageable_snapshots,
+                    reference,
+                    self.snapshots.get(reference),
+                )
             case 'get_manageable_snapshots', {
                 'marker': marker,
                 'limit': int(limit),
@@ -395,6 +401,15 @@ class FakeAgent:
                 return event.volume_id in self.trash
             case Operation.EDIT:
                 return event.volume_id in self.volumes
+            case Operation.MANAGE:
+                return _may_have(
+                    self.volumes.get(event.volume_id), event.parameters
+                )
+            case Operation.MANAGE_SNAPSHOT if isinstance(
+                event.parameters, events.ManageSnapshotParameters
+            ):
+                kept_id = event.parameters.snapshot_id
+                return _may_have(self.snapshots.get(kept_id), event.parameters)
         return True
 
     def _apply(self, event: Event) -> None:
@@ -417,6 +432,13 @@ class FakeAgent:
                     **self._changed_by(event),
                 )
                 self._clear(VOLUME_DELETED.kind, event.volume_id)
+            case events.ManageParameters() as wanted if known:
+                self.volumes[event.volume_id] = dataclasses.replace(
+                    known,
+                    size_bytes=max(known.size_bytes, wanted.size_bytes),
+                    metadata=_with_cloud_id(known, wanted),
+                    **self._changed_by(event),
+                )
             case events.ManageParameters() as wanted:
                 found = self.manageable.pop(wanted.reference)
                 self.volumes[event.volume_id] = Volume(
@@ -430,6 +452,12 @@ class FakeAgent:
                     description=wanted.description,
                     metadata=wanted.metadata,
                 )
+            case events.UnmanageParameters() if known and (
+                known.origin is Origin.PLATFORM
+            ):
+                self.volumes[event.volume_id] = dataclasses.replace(
+                    known, metadata={**known.metadata, events.CLOUD_ID: ''}
+                )
             case events.UnmanageParameters() if known:
                 del self.volumes[event.volume_id]
                 self.manageable[f'volume-{known.volume_id}'] = Manageable(
@@ -437,6 +465,13 @@ class FakeAgent:
                     size_bytes=known.size_bytes,
                     format=known.format,
                     is_safe=True,
+                )
+            case events.ManageSnapshotParameters() as wanted if (
+                wanted.snapshot_id in self.snapshots
+            ):
+                kept = self.snapshots[wanted.snapshot_id]
+                self.snapshots[kept.snapshot_id] = dataclasses.replace(
+                    kept, metadata=_with_cloud_id(kept, wanted)
                 )
             case events.ManageSnapshotParameters() as wanted if known:
                 self.manageable_snapshots.pop(wanted.reference)
@@ -521,6 +556,7 @@ class FakeAgent:
             metadata=wanted.metadata,
             project_id=event.requested_by.project_id,
             user_id=event.requested_by.user_id,
+            origin=event.origin,
         )
 
     def _delete(self, event: Event, known: Volume | None) -> None:
@@ -539,7 +575,7 @@ class FakeAgent:
             deleted_by=event.requested_by,
             origin=event.origin,
         )
-        if known.origin is Origin.CLOUD:
+        if known.origin is Origin.CLOUD or known.metadata.get(events.CLOUD_ID):
             _, notice = self.alarms.put(
                 VOLUME_DELETED.kind,
                 event.volume_id,
@@ -632,7 +668,53 @@ def _page(
 
 
 def _one_of(
-    found: Mapping[str, Manageable], reference: str
+    found: Mapping[str, Manageable],
+    reference: str,
+    known: Volume | Snapshot | None,
 ) -> dict[str, object]:
     one = found.get(reference)
+    if one is None and known is not None:
+        is_free = known.origin is Origin.PLATFORM and not known.metadata.get(
+            events.CLOUD_ID
+        )
+        one = Manageable(
+            reference=reference,
+            size_bytes=known.size_bytes,
+            format=known.format,
+            is_safe=is_free,
+            reason='' if is_free else 'It is managed already.',
+            volume_id=known.volume_id,
+            snapshot_id=(
+                known.snapshot_id if isinstance(known, Snapshot) else None
+            ),
+        )
     return {'items': [] if one is None else [codec.encode(one)]}
+
+
+def _may_have(
+    known: Volume | Snapshot | None, wanted: events.Parameters
+) -> bool:
+    if known is None:
+        return True
+    if not isinstance(
+        wanted, events.ManageParameters | events.ManageSnapshotParameters
+    ):
+        raise TypeError(wanted)
+    before = known.metadata.get(events.CLOUD_ID, '')
+    return before in (
+        '',
+        wanted.metadata.get(events.CLOUD_ID),
+        wanted.instead_of,
+    )
+
+
+def _with_cloud_id(
+    known: Volume | Snapshot,
+    wanted: events.ManageParameters | events.ManageSnapshotParameters,
+) -> dict[str, str]:
+    own = {
+        key: value
+        for key, value in wanted.metadata.items()
+        if key.startswith(events.OWN_METADATA)
+    }
+    return {**known.metadata, **own}

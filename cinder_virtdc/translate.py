@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 import datetime
+import re
 from typing import Any, Protocol, TypeVar
 
 from cinder_virtdc import exceptions
@@ -45,6 +46,8 @@ TYPE_KEY = 'virtdc.volume_type'
 NAME_REFERENCE = 'source-name'
 ID_REFERENCE = 'source-id'
 """How Cinder's users name what is to be managed."""
+INSTEAD_REFERENCE = 'instead-of'
+"""How the listener names what nothing has come of; see ``events.CLOUD_ID``."""
 
 TO_BE_FILLED = 'virtdc.to_be_filled'
 """Metadata of a volume that is not whole when the data centre has made it:
@@ -53,6 +56,8 @@ Cinder is to copy an image or a backup into it, or to make it bootable."""
 _COPIED_STATUSES = frozenset(
     {'backing-up', 'restoring-backup', 'maintenance', 'retyping'}
 )
+
+_UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 
 T = TypeVar('T', Format, Provisioning)
 
@@ -87,6 +92,13 @@ class Volume(Described, Protocol):
     size: int
     volume_type: VolumeType | None
     encryption_key_id: str | None
+
+
+class Kept(Protocol):
+    """What is used of a Cinder snapshot that is there."""
+
+    id: str
+    provider_id: str | None
 
 
 class InUse(Protocol):
@@ -331,13 +343,16 @@ def reference_of(existing: object) -> str:
     match existing:
         case {'source-name': str(name), **rest} if name and not rest:
             reference = name
-        case {'source-id': str(former_id), **rest} if former_id and not rest:
+        case {'source-id': str(former_id), **rest} if (
+            former_id and rest.keys() <= {INSTEAD_REFERENCE}
+        ):
             reference = former_id
         case _:
             raise exceptions.NotManageable(
                 f'A reference has either "{NAME_REFERENCE}", the name of a '
                 f'file in the pool, or "{ID_REFERENCE}", the id of a volume '
-                'or snapshot that was given up, and nothing else.'
+                'or snapshot that was given up, or that the data centre has '
+                'made, and nothing else.'
             )
     if reference != fields.clean_text(reference, 255):
         raise exceptions.NotManageable(
@@ -346,15 +361,28 @@ def reference_of(existing: object) -> str:
     return reference
 
 
+def instead_of(existing: object) -> str:
+    """Return the id of Cinder's of which nothing has come, if one is named.
+
+    Only who has seen that nothing has come of it names one: the listener.
+    """
+    match existing:
+        case {'instead-of': str(cloud_id)}:
+            return fields.clean_text(cloud_id, 64)
+    return ''
+
+
 def check_manageable(
     found: events.Manageable | None,
     reference: str,
     *,
+    instead_of: str = '',
     volume_type: VolumeType | None = None,
     as_snapshot: bool = False,
 ) -> events.Manageable:
     """Return what was found, if it can be taken over.
 
+    :param instead_of: see the function.
     :param volume_type: how it is to be stored, for a volume.
     :param as_snapshot: as a snapshot, which may know whose it was.
     :raises NotManageable: says why not.
@@ -364,11 +392,11 @@ def check_manageable(
         raise exceptions.NotManageable(
             f'The pool has nothing of the name {reference}.'
         )
-    if found.snapshot_id is not None or (
-        found.volume_id is not None and not as_snapshot
+    if is_own(found, as_snapshot=as_snapshot) and not (
+        found.is_safe or instead_of
     ):
         raise exceptions.AlreadyManaged(reference)
-    if not found.is_safe:
+    if not found.is_safe and not instead_of:
         raise exceptions.NotManageable(found.reason)
     wanted = storing_of(volume_type).format
     if wanted not in (None, found.format):
@@ -377,6 +405,63 @@ def check_manageable(
             f'asks for {wanted}.'
         )
     return found
+
+
+def is_own(found: events.Manageable, *, as_snapshot: bool = False) -> bool:
+    """Say whether it is a volume or a snapshot of the data centre already."""
+    return found.snapshot_id is not None or (
+        found.volume_id is not None and not as_snapshot
+    )
+
+
+def own_id(found: events.Manageable) -> str:
+    """Return the id of a volume of the data centre, to be Cinder's name_id.
+
+    :raises NotManageable: Cinder cannot have volumes of such ids.
+    """
+    volume_id = found.volume_id or ''
+    if _UUID.fullmatch(volume_id) is None:
+        raise exceptions.NotManageable(
+            f'The data centre has made a volume with the id {volume_id}, '
+            'which is no UUID: Cinder has no place for it.'
+        )
+    return volume_id
+
+
+def own_parameters(
+    volume: Volume, found: events.Manageable, *, instead_of: str = ''
+) -> events.ManageParameters:
+    """Return what the data centre must know to let Cinder have its volume."""
+    wanted = manage_parameters(volume, found)
+    return dataclasses.replace(
+        wanted,
+        reference=own_id(found),
+        metadata={**wanted.metadata, events.CLOUD_ID: volume.id},
+        instead_of=instead_of,
+    )
+
+
+def own_snapshot_parameters(
+    snapshot: Described, found: events.Manageable, *, instead_of: str = ''
+) -> events.ManageSnapshotParameters:
+    """Return what the data centre must know to let Cinder have a snapshot."""
+    wanted = manage_snapshot_parameters(snapshot, found)
+    kept_id = found.snapshot_id or ''
+    return dataclasses.replace(
+        wanted,
+        snapshot_id=kept_id,
+        reference=kept_id,
+        metadata={**wanted.metadata, events.CLOUD_ID: snapshot.id},
+        instead_of=instead_of,
+    )
+
+
+def kept_id(snapshot: Kept) -> str:
+    """Return the id that a snapshot has in the data centre.
+
+    Its own, unless the data centre has made it.
+    """
+    return snapshot.provider_id or snapshot.id
 
 
 def manage_parameters(
@@ -430,7 +515,7 @@ def manageable_volume(
     """
     cinder_id = known.get(found.volume_id or '')
     reason = found.reason
-    if found.volume_id is not None and cinder_id is None:
+    if found.volume_id is not None and not found.is_safe and not cinder_id:
         reason = (
             f'The data centre has it as volume {found.volume_id}, which is '
             'none of this backend in Cinder.'
@@ -440,21 +525,21 @@ def manageable_volume(
 
 def manageable_snapshot(
     found: events.Manageable,
-    known: Collection[str],
+    known: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return an entry of Cinder's list of manageable snapshots.
 
-    :param known: the ids of Cinder's snapshots.
+    :param known: the ids of Cinder's snapshots, by their ids here.
     """
-    is_known = found.snapshot_id in known
+    cinder_id = known.get(found.snapshot_id or '')
     reason = found.reason
-    if found.snapshot_id is not None and not is_known:
+    if found.snapshot_id is not None and not found.is_safe and not cinder_id:
         reason = (
             f'The data centre has it as snapshot {found.snapshot_id}, which '
             'is none of this backend in Cinder.'
         )
     return {
-        **_manageable(found, found.snapshot_id if is_known else None, reason),
+        **_manageable(found, cinder_id, reason),
         'source_reference': {ID_REFERENCE: found.volume_id or ''},
     }
 
@@ -591,16 +676,19 @@ def event(
     now: datetime.datetime,
     request_id: str = '',
     owner: Owned | None = None,
+    name_id: str | None = None,
 ) -> Event:
     """Return the event that changes a volume as the parameters say.
 
     :param owner: on whose behalf, if not the volume's owner's.
+    :param name_id: the volume's name in the data centre, if it is not yet
+        what Cinder believes.
     """
     owner = owner or volume
     return Event(
         event_id=event_id,
         operation=events.operation_of(parameters),
-        volume_id=volume.name_id,
+        volume_id=name_id or volume.name_id,
         origin=Origin.CLOUD,
         parameters=parameters,
         created_at=now,

@@ -29,6 +29,7 @@ from virtdc_agent import interfaces
 from virtdc_agent.manageable import PoolContents
 from virtdc_agent.mark_calls import MarkCalls
 from virtdc_agent import model
+from virtdc_agent import offering
 from virtdc_agent.pools import Pools
 
 
@@ -172,6 +173,7 @@ class AgentEndpoint(AlarmCalls, MarkCalls):
         return _page_of_manageable(
             self._contents.list_volumes,
             self._contents.find_volume,
+            lambda found: offering.offered_volume(found, self._journal),
             *(marker, limit, reference, pool),
         )
 
@@ -187,6 +189,7 @@ class AgentEndpoint(AlarmCalls, MarkCalls):
         return _page_of_manageable(
             self._contents.list_snapshots,
             self._contents.find_snapshot,
+            lambda found: offering.offered_snapshot(found, self._journal),
             *(marker, limit, reference, pool),
         )
 
@@ -219,6 +222,7 @@ class AgentEndpoint(AlarmCalls, MarkCalls):
 def _page_of_manageable(
     list_: Callable[[str | None, str | None, int], model.ManageablePage],
     find: Callable[[str | None, str], events.Manageable | None],
+    offered: Callable[[events.Manageable], events.Manageable],
     marker: object,
     limit: object,
     reference: object,
@@ -248,7 +252,7 @@ def _page_of_manageable(
             reader.integer('limit', minimum=1, maximum=rpc.MAX_PAGE),
         )
     return {
-        'items': [codec.encode(one) for one in page.found],
+        'items': [codec.encode(offered(one)) for one in page.found],
         'next': page.next_marker,
     }
 

@@ -20,6 +20,15 @@ EXPORTER_KEY = 'virtdc.exporter'
 
 Where there is none they get the agent's first. Since 1.2.
 """
+CLOUD_ID = 'virtdc.cloud_id'
+"""Key of metadata of a volume or snapshot that the data centre has made, and
+the cloud manages since: how the cloud calls it.
+
+An event that manages it has this key in its metadata, and for its reference
+the id that it has here, which it keeps. It is refused if the cloud manages it
+under another id already, unless that is what ``instead_of`` says: the cloud
+has found that nothing has come of it. Empty: the cloud has given it up again.
+"""
 MAX_SIZE_BYTES = 2**63 - 1
 """The largest size that file systems and databases can hold."""
 
@@ -323,6 +332,7 @@ class ManageParameters:
     :param format: what it has to be; ``None``: what it is.
     :param provisioning: likewise.
     :param pool: where it is; ``None``: in the agent's first pool.
+    :param instead_of: see ``CLOUD_ID``.
     """
 
     reference: str
@@ -333,6 +343,7 @@ class ManageParameters:
     format: Format | None = None
     provisioning: Provisioning | None = None
     pool: str | None = None
+    instead_of: str = ''
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +368,7 @@ class ManageSnapshotParameters:
     name: str = ''
     description: str = ''
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    instead_of: str = ''
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -588,6 +600,7 @@ class Snapshot:
     """A snapshot as the data centre knows it.
 
     :param size_bytes: of the volume when it was taken.
+    :param origin: which side made it. Since 1.2.
     """
 
     snapshot_id: str
@@ -600,6 +613,7 @@ class Snapshot:
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
     project_id: str = ''
     user_id: str = ''
+    origin: Origin = Origin.CLOUD
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,6 +111,11 @@ def snapshot_to(snapshot: Snapshot) -> Primitive:
         **description_to(snapshot),
         'project_id': snapshot.project_id,
         'user_id': snapshot.user_id,
+        **(
+            {}
+            if snapshot.origin is Origin.CLOUD
+            else {'origin': snapshot.origin.value}
+        ),
     }
 
 
@@ -125,6 +130,7 @@ def snapshot_from(reader: Reader) -> Snapshot:
         **description_from(reader),
         project_id=reader.text('project_id', default='', max_length=MAX_NAME),
         user_id=reader.text('user_id', default='', max_length=MAX_NAME),
+        origin=reader.optional_choice('origin', Origin) or Origin.CLOUD,
     )
 
 

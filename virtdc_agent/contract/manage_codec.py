@@ -31,6 +31,7 @@ def manage_to(parameters: ManageParameters) -> Primitive:
         'format': value_of(parameters.format),
         'provisioning': value_of(parameters.provisioning),
         'pool': parameters.pool,
+        **_instead_of(parameters.instead_of),
     }
 
 
@@ -43,6 +44,7 @@ def manage_from(reader: Reader) -> ManageParameters:
         format=reader.optional_choice('format', Format),
         provisioning=reader.optional_choice('provisioning', Provisioning),
         pool=optional_identifier(reader, 'pool'),
+        instead_of=optional_identifier(reader, 'instead_of') or '',
     )
 
 
@@ -53,6 +55,7 @@ def manage_snapshot_to(parameters: ManageSnapshotParameters) -> Primitive:
         'reference': parameters.reference,
         'size_bytes': parameters.size_bytes,
         **description_to(parameters),
+        **_instead_of(parameters.instead_of),
     }
 
 
@@ -63,6 +66,7 @@ def manage_snapshot_from(reader: Reader) -> ManageSnapshotParameters:
         reference=_reference(reader),
         size_bytes=size(reader),
         **description_from(reader),
+        instead_of=optional_identifier(reader, 'instead_of') or '',
     )
 
 
@@ -93,6 +97,11 @@ def manageable_from(reader: Reader) -> Manageable:
         volume_id=optional_identifier(reader, 'volume_id'),
         snapshot_id=optional_identifier(reader, 'snapshot_id'),
     )
+
+
+def _instead_of(cloud_id: str) -> Primitive:
+    # An older agent, which would not know it, is not bothered with it.
+    return {'instead_of': cloud_id} if cloud_id else {}
 
 
 def _reference(reader: Reader) -> str:

@@ -207,6 +207,14 @@ class Handlers:
             case Operation.MANAGE if isinstance(
                 outcome.change, model.PutVolume
             ):
+                if claim.volume is not None:
+                    # It stays as the data centre has it, but for its growth.
+                    size_bytes = outcome.change.volume.size_bytes
+                    return model.PutVolume(
+                        volume=dataclasses.replace(
+                            claim.volume, size_bytes=size_bytes
+                        )
+                    )
                 # Its bytes were there before, and stay.
                 backend = self._pools.of(outcome.change.volume).backend
                 backend.unmanage(event.volume_id, context)
@@ -214,10 +222,13 @@ class Handlers:
             case Operation.MANAGE_SNAPSHOT if claim.volume and isinstance(
                 outcome.change, model.PutSnapshot
             ):
+                snapshot_id = outcome.change.snapshot.snapshot_id
+                if any(
+                    one.snapshot_id == snapshot_id for one in claim.snapshots
+                ):
+                    return None
                 self._pools.of(claim.volume).backend.unmanage_snapshot(
-                    event.volume_id,
-                    outcome.change.snapshot.snapshot_id,
-                    context,
+                    event.volume_id, snapshot_id, context
                 )
                 return None
             case Operation.CONNECT if isinstance(

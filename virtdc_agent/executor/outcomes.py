@@ -66,6 +66,23 @@ def check_choices(
             )
 
 
+def check_choices_met(
+    volume: events.Volume, wanted: events.ManageParameters
+) -> None:
+    """Refuse to take a volume for one that it is not.
+
+    :raises EventRejected: says what it is.
+    """
+    for name, asked, had in (
+        ('format', wanted.format, volume.format),
+        ('provisioning', wanted.provisioning, volume.provisioning),
+    ):
+        if asked not in (None, had):
+            raise exceptions.EventRejected(
+                f'Volume {volume.volume_id} has {name} "{had}", not "{asked}".'
+            )
+
+
 def made(
     event: events.Event,
     parameters: (
@@ -106,12 +123,17 @@ def kept(
     now: datetime.datetime,
 ) -> model.Outcome:
     """Return the outcome of an event that has made a snapshot."""
+    return put_snapshot(
+        snapshot(event, parameters, event.volume_id, facts, now)
+    )
+
+
+def put_snapshot(snapshot: events.Snapshot) -> model.Outcome:
+    """Return the outcome that leaves a snapshot as this says."""
     return model.Outcome(
         state=State.SUCCESS,
-        change=model.PutSnapshot(
-            snapshot=snapshot(event, parameters, event.volume_id, facts, now)
-        ),
-        result=told_of(facts),
+        change=model.PutSnapshot(snapshot=snapshot),
+        result=told_of(snapshot),
     )
 
 
@@ -138,10 +160,11 @@ def snapshot(
         metadata=parameters.metadata,
         project_id=event.requested_by.project_id,
         user_id=event.requested_by.user_id,
+        origin=event.origin,
     )
 
 
-def told_of(facts: model.SnapshotFacts) -> dict[str, object]:
+def told_of(facts: model.SnapshotFacts | events.Snapshot) -> dict[str, object]:
     """Return what is told of a snapshot."""
     return {
         'snapshot_id': facts.snapshot_id,

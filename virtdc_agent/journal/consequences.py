@@ -10,6 +10,7 @@ import dataclasses
 
 from virtdc_agent.contract.alarms import Severity
 from virtdc_agent.contract import catalogue
+from virtdc_agent.contract.events import CLOUD_ID
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
@@ -89,7 +90,7 @@ def _deleted(
     if event.origin is Origin.CLOUD:
         _clear(tx, event)
         return
-    if volume is None or volume.origin is not Origin.CLOUD:
+    if volume is None or not _is_of_the_cloud(volume):
         return
     until = (
         change.trashed.until
@@ -114,6 +115,11 @@ def _deleted(
             'occurred_at': format_time(tx.now),
         },
     )
+
+
+def _is_of_the_cloud(volume: Volume) -> bool:
+    """Say whether the cloud has made a volume, or manages it since."""
+    return volume.origin is Origin.CLOUD or bool(volume.metadata.get(CLOUD_ID))
 
 
 def _sentence(event: Event, volume: Volume, *, is_kept: bool) -> str:

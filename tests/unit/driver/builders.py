@@ -124,6 +124,7 @@ def snapshot(of: Any, **rest: Any) -> Any:
         'metadata': {},
         'project_id': 'project',
         'user_id': 'user',
+        'provider_id': None,
         **rest,
     }
     return objects.Snapshot(cinder_context.get_admin_context(), **fields)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
+import uuid
 
 from cinder import exception
 
 from tests.unit.driver import builders
 from tests.unit.driver.test_driver import DriverTestCase
+from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Manageable
 from virtdc_agent.contract.events import Operation
@@ -312,3 +314,82 @@ class SnapshotTest(ManageCase):
                     {'source-name': 'old'},
                 )
         self.assertEqual([], self.events())
+
+
+class OwnTest(ManageCase):
+    """What the data centre has made keeps its name there."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.platform_id = str(uuid.uuid4())
+        self.reference = {'source-id': self.platform_id}
+        self.platform(
+            events.CreateParameters(size_bytes=GIB + 1, name='made there')
+        )
+
+    def platform(self, parameters: events.Parameters) -> None:
+        event = dataclasses.replace(
+            builders.event(),
+            event_id=str(uuid.uuid4()),
+            operation=events.operation_of(parameters),
+            volume_id=self.platform_id,
+            origin=events.Origin.PLATFORM,
+            parameters=parameters,
+        )
+        self.agent.submit(event)
+
+    def test_a_volume(self) -> None:
+        volume = builders.volume()
+        self.assertEqual(
+            2, self.driver.manage_existing_get_size(volume, self.reference)
+        )
+        self.assertEqual(
+            {'_name_id': self.platform_id},
+            self.driver.manage_existing(volume, self.reference),
+        )
+        made = self.agent.volumes[self.platform_id]
+        self.assertEqual(2 * GIB, made.size_bytes)
+        self.assertEqual(volume.id, made.metadata[events.CLOUD_ID])
+        self.assertEqual([self.platform_id], list(self.agent.volumes))
+
+    def test_a_volume_that_another_has(self) -> None:
+        first, second = builders.volume(), builders.volume()
+        self.driver.manage_existing(first, self.reference)
+        with self.assertRaises(exception.ManageExistingAlreadyManaged):
+            self.driver.manage_existing(second, self.reference)
+        with self.assertRaises(exception.ManageExistingInvalidReference):
+            self.driver.manage_existing(
+                second, {**self.reference, 'instead-of': 'another'}
+            )
+        self.driver.manage_existing(
+            second, {**self.reference, 'instead-of': first.id}
+        )
+        made = self.agent.volumes[self.platform_id]
+        self.assertEqual(second.id, made.metadata[events.CLOUD_ID])
+
+    def test_a_volume_whose_id_is_no_uuid(self) -> None:
+        self.platform_id = 'my-disk'
+        self.platform(events.CreateParameters(size_bytes=GIB))
+        with self.assertRaises(exception.ManageExistingInvalidReference):
+            self.driver.manage_existing(
+                builders.volume(), {'source-id': 'my-disk'}
+            )
+
+    def test_a_snapshot(self) -> None:
+        volume = builders.volume(_name_id=self.platform_id)
+        self.driver.manage_existing(volume, self.reference)
+        self.platform(events.SnapshotParameters(snapshot_id='kept'))
+        snapshot = builders.snapshot(volume)
+        update = self.driver.manage_existing_snapshot(
+            snapshot, {'source-id': 'kept'}
+        )
+        self.assertEqual({'provider_id': 'kept'}, update)
+        self.assertEqual(
+            snapshot.id,
+            self.agent.snapshots['kept'].metadata[events.CLOUD_ID],
+        )
+        snapshot.provider_id = 'kept'
+        self.driver.create_volume_from_snapshot(builders.volume(), snapshot)
+        self.assertEqual('kept', self.events()[-1].parameters.snapshot_id)
+        self.driver.delete_snapshot(snapshot)
+        self.assertEqual({}, self.agent.snapshots)
