@@ -264,11 +264,14 @@ class VirtDCDriver(driver.VolumeDriver):
     def extend_volume(self, volume: Any, new_size: int) -> None:
         """Have a volume grown to ``new_size`` GiB.
 
-        One that the data centre has grown further meanwhile has at least
-        what was asked for; the listener has Cinder follow.
+        What the data centre has grown itself has what is asked for, or more,
+        and needs no event: Cinder follows it, or will. It may also do so
+        while the event waits.
         """
         wanted = events.ExtendParameters(size_bytes=new_size * translate.GIB)
         with _cinder_errors(failed=exception.ExtendVolumeError):
+            if self._has(volume, wanted):
+                return
             try:
                 self._run(volume, wanted)
             except exceptions.OperationFailed as exc:
@@ -276,9 +279,13 @@ class VirtDCDriver(driver.VolumeDriver):
                     raise
 
     def _has(self, volume: Any, wanted: events.ExtendParameters) -> bool:
-        """Say whether a volume has at least a size, and who grew it."""
-        client = self._open_session.client
-        platform = client.get_volume(volume.name_id)
+        """Say whether the data centre has grown a volume to a size or more."""
+        try:
+            if Operation.EDIT not in self._known_capacity.operations:
+                return False  # It does not say who changed what.
+            platform = self._open_session.client.get_volume(volume.name_id)
+        except exceptions.AgentUnreachable:
+            return False  # An event is asked for longer.
         return (
             platform is not None
             and platform.changed_by is events.Origin.PLATFORM

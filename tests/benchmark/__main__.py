@@ -14,6 +14,7 @@ from tests.benchmark import copies  # noqa: E402
 from tests.benchmark import durable  # noqa: E402
 from tests.benchmark import pipeline  # noqa: E402
 from tests.benchmark import report  # noqa: E402
+from tests.benchmark import resync  # noqa: E402
 from tests.benchmark import scale  # noqa: E402
 from tests.benchmark.simulator import compare  # noqa: E402
 from tests.benchmark import sync  # noqa: E402
@@ -26,6 +27,7 @@ PARTS = {
     'cloud': cloud.run,
     'copies': copies.run,
     'sync': sync.run,
+    'resync': resync.run,
 }
 
 
@@ -41,8 +43,9 @@ def main() -> int:
         "cloud: volumes through real Cinder, beside Cinder's own drivers "
         '(some minutes). copies: snapshots, clones and images through real '
         'Cinder, beside its NFS driver; needs root. '
-        'sync: changes in the data centre until the cloud shows them, and a '
-        'comparison of 10,000 volumes.',
+        'sync: changes in the data centre until the cloud shows them, beside '
+        "the same asked of Cinder's own API. "
+        'resync: a comparison of 10,000 volumes.',
     )
     parser.add_argument(
         'part', nargs='?', choices=[*PARTS, 'all'], default='all'

@@ -273,6 +273,27 @@ class OperationsTest(DriverTestCase):
         self.driver.extend_volume(volume, 5)
         self.assertEqual(5 * GIB, self.agent.volumes[volume.id].size_bytes)
 
+    def test_what_the_data_centre_has_grown_needs_no_event(self) -> None:
+        volume = builders.volume()
+        self.driver.create_volume(volume)
+        self.agent.platform(
+            volume.id, events.ExtendParameters(size_bytes=5 * GIB)
+        )
+        count = len(self.events())
+        for size_gib in (3, 5):
+            self.driver.extend_volume(volume, size_gib)
+        self.assertEqual(count, len(self.events()))
+        self.driver.extend_volume(volume, 6)
+        self.assertEqual(count + 1, len(self.events()))
+        self.assertEqual(6 * GIB, self.agent.volumes[volume.id].size_bytes)
+
+    def test_extend_outlasts_a_restart_of_the_agent(self) -> None:
+        volume = builders.volume()
+        self.driver.create_volume(volume)
+        self.agent.answers_to_drop = 2
+        self.driver.extend_volume(volume, 5)
+        self.assertEqual(5 * GIB, self.agent.volumes[volume.id].size_bytes)
+
     def test_connect(self) -> None:
         volume = builders.volume()
         self.driver.create_volume(volume)
