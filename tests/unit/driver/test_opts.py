@@ -12,13 +12,22 @@ class OptsTest(unittest.TestCase):
         [(group, driver)] = opts.list_driver_opts()
         self.assertEqual('backend_defaults', group)
         self.assertTrue(all(one.name.startswith('virtdc_') for one in driver))
-        listener = dict(opts.list_listener_opts())
-        self.assertEqual({'virtdc', 'cinder'}, listener.keys())
+        listener = {
+            getattr(group, 'name', group): options
+            for group, options in opts.list_listener_opts()
+        }
+        self.assertEqual(
+            {'virtdc', 'cinder', opts.MONITORING_GROUP.name}, listener.keys()
+        )
         names = {one.dest for one in listener['cinder']}
         self.assertLessEqual({'auth_type', 'auth_url', 'password'}, names)
 
     def test_every_option_explains_itself(self) -> None:
-        for option in (*opts.DRIVER_OPTS, *opts.LISTENER_OPTS):
+        for option in (
+            *opts.DRIVER_OPTS,
+            *opts.LISTENER_OPTS,
+            *opts.MONITORING_OPTS,
+        ):
             with self.subTest(option=option.name):
                 self.assertGreater(len(option.help), 40)
                 if isinstance(option, cfg.IntOpt | cfg.FloatOpt):
