@@ -28,6 +28,7 @@ def make_group(
         cfg.PortOpt(
             'bind_port',
             default=default_port,
-            help='Port to listen on.',
+            help='Port on which monitoring is served; each process of a '
+            'machine needs one of its own.',
         ),
     ]
