@@ -8,6 +8,8 @@
     ├── EventConflict            the event id belongs to another event
     ├── EventNotFound            no such event
     ├── VolumeNotFound           no such volume
+    ├── VolumeChanged            look at it again: it is not as you knew it
+    │   └── VolumeChanging       likewise, once what is done to it has ended
     ├── SnapshotNotFound         no such snapshot
     ├── AgentNotFound            no such agent
     ├── AlarmNotFound            no such alarm
@@ -48,6 +50,14 @@ class EventNotFound(AgentError):
 
 class VolumeNotFound(AgentError):
     """The data centre has no such volume."""
+
+
+class VolumeChanged(AgentError):
+    """A volume is not as the request supposes; nothing was written."""
+
+
+class VolumeChanging(VolumeChanged):
+    """Something is being done to it that the request knows nothing of."""
 
 
 class SnapshotNotFound(AgentError):

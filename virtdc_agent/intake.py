@@ -7,6 +7,7 @@ import logging
 from virtdc_agent.contract import codec
 from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import Volume
 from virtdc_agent import exceptions
 from virtdc_agent import interfaces
 
@@ -41,17 +42,24 @@ class Intake:
         """
         return self.submit(codec.decode(envelope, Event))
 
-    def submit(self, event: Event) -> Transition:
+    def submit(
+        self, event: Event, *, unchanged: Volume | None = None
+    ) -> Transition:
         """Accept an event; return its latest transition once it is durable.
 
         The same event again is the same event.
 
+        :param unchanged: its volume as the caller knows it; see
+            ``Journal.append``.
         :raises EventConflict: its id belongs to another event.
+        :raises VolumeChanged: the volume is another by now.
         :raises JournalUnavailable: it cannot be kept now; nothing of it is.
         """
         try:
             transition = self._journal.append(
-                event, max_waiting=self._max_waiting
+                event,
+                max_waiting=self._max_waiting,
+                unchanged=unchanged,
             )
         except exceptions.AgentError:
             self._meter.refused(event)

@@ -191,14 +191,23 @@ class Journal(Alarms, Marks):
 
     @abc.abstractmethod
     def append(
-        self, event: events.Event, *, max_waiting: int | None = None
+        self,
+        event: events.Event,
+        *,
+        max_waiting: int | None = None,
+        unchanged: events.Volume | None = None,
     ) -> events.Transition:
         """Accept an event as ``waiting``; return its latest transition.
 
         Idempotent: an event already there is left as it is.
 
         :param max_waiting: with so many waiting, no other is accepted.
+        :param unchanged: the event's volume as its caller knows it. If it
+            is otherwise by now, or another event of it is not over, the
+            event is not accepted: of several callers that know the same, one
+            succeeds.
         :raises EventConflict: the id is there with another content.
+        :raises VolumeChanged: see ``unchanged``.
         :raises JournalUnavailable: also if ``max_waiting`` are waiting.
         """
 

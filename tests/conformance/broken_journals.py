@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import threading
 import uuid
 
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
 from virtdc_agent.journal.change import Change
+from virtdc_agent.journal.keeping import SqlKeeping
 from virtdc_agent.journal.memory import MemoryJournal
 from virtdc_agent.journal.tables import AGENTS
 from virtdc_agent.journal.tables import EVENTS
@@ -71,8 +74,68 @@ class TakesAnyContent(MemoryJournal):
 class TakesAnyNumber(MemoryJournal):
     """Accepts more than may wait."""
 
-    def append(self, event, *, max_waiting=None):
-        return super().append(event)
+    def append(self, event, *, max_waiting=None, **limits):
+        return super().append(event, **limits)
+
+
+class IgnoresWhatIsKnown(MemoryJournal):
+    """Accepts what is about a volume as it was."""
+
+    def append(self, event, *, unchanged=None, **limits):
+        return super().append(event, **limits)
+
+
+class KnowsNoQueue(MemoryJournal):
+    """Does not see what is yet to be done to the volume."""
+
+    def append(self, event, *, unchanged=None, **limits):
+        try:
+            return super().append(event, unchanged=unchanged, **limits)
+        except exceptions.VolumeChanging:
+            return super().append(event, **limits)
+
+
+class LooksBeforehand(MemoryJournal):
+    """Compares, and accepts afterwards."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._both = threading.Barrier(2)
+
+    def append(self, event, *, unchanged=None, **limits):
+        is_new = not self.get_latest([event.event_id])
+        if unchanged is not None and is_new:
+            if self.count().waiting or self.get_fences():
+                open_events = self.keeping().get_records(
+                    model.RecordQuery(volume_id=event.volume_id)
+                )
+                if any(
+                    one.is_closed or not one.latest.state.is_final
+                    for one in open_events.records
+                ):
+                    raise exceptions.VolumeChanging('look again')
+            try:
+                volume = self.get_volume(event.volume_id)
+            except exceptions.VolumeNotFound:
+                volume = None
+            if volume != unchanged:
+                raise exceptions.VolumeChanged('look again')
+            # Another one has looked by then, too, if there is one.
+            with contextlib.suppress(threading.BrokenBarrierError):
+                self._both.wait(1.0)
+        return super().append(event, **limits)
+
+    def keeping(self):
+        return SqlKeeping(self.storage.engine, clock=self._clock)
+
+
+class StandsInItsOwnWay(MemoryJournal):
+    """Finds an event that is sent again in the way of itself."""
+
+    def append(self, event, *, unchanged=None, **limits):
+        if unchanged is not None and self.get_latest([event.event_id]):
+            raise exceptions.VolumeChanging('look again')
+        return super().append(event, unchanged=unchanged, **limits)
 
 
 class TellsAgain(MemoryJournal):

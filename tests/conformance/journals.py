@@ -13,6 +13,7 @@ from tests.conformance import servers
 from virtdc_agent.clock import FakeClock
 from virtdc_agent.conformance import journal
 from virtdc_agent.journal import engine as engines
+from virtdc_agent.journal.keeping import SqlKeeping
 from virtdc_agent.journal.memory import MemoryJournal
 from virtdc_agent.journal.memory import MemoryStorage
 from virtdc_agent.journal import migrate
@@ -34,12 +35,16 @@ class OnMemory(journal.JournalCase):
     """In one connection."""
 
     kind = MemoryJournal
+    keeping_kind = SqlKeeping
 
     def make_storage(self) -> MemoryStorage:
         return MemoryStorage()
 
     def open_journal(self, storage, agent):
         return self.kind(storage, agent=agent, clock=FakeClock())
+
+    def open_keeping(self, storage):
+        return self.keeping_kind(storage.engine, clock=FakeClock())
 
     def end_lease(self, storage, agent) -> None:
         with storage.turn:
@@ -53,6 +58,9 @@ class OnEngine(journal.JournalCase):
         return SqlJournal(
             storage, agent=agent, clock=FakeClock(), lease_s=60.0
         )
+
+    def open_keeping(self, storage):
+        return SqlKeeping(storage, clock=FakeClock())
 
     def end_lease(self, storage, agent) -> None:
         end_lease(storage, agent)

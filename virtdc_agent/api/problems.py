@@ -121,6 +121,10 @@ def problem_of(exc: Exception) -> Problem | None:
             return Problem(404, 'event-not-found', str(exc))
         case exceptions.VolumeNotFound():
             return Problem(404, 'volume-not-found', str(exc))
+        case exceptions.VolumeChanging():
+            return Problem(412, 'volume-changing', str(exc))
+        case exceptions.VolumeChanged():
+            return Problem(412, 'volume-changed', str(exc))
         case exceptions.SnapshotNotFound():
             return Problem(404, 'snapshot-not-found', str(exc))
         case exceptions.AgentNotFound():

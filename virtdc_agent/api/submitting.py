@@ -56,12 +56,16 @@ class Wish:
     :param project_id: of whom the volume is: the event is one of that
         project, whoever asked.
     :param retry_of: the event that it asks for again.
+    :param unchanged: how its volume has to be, for a wish that is about that.
     """
 
     volume_id: str
     parameters: events.Parameters
     project_id: str
     retry_of: str | None = None
+    unchanged: events.Volume | None = dataclasses.field(
+        default=None, compare=False
+    )
 
     @property
     def operation(self) -> events.Operation:
@@ -164,7 +168,7 @@ def _append(
     # what is accepted here must be able to travel.
     codec.decode(codec.encode(event), events.Event)
     try:
-        platform.intake.submit(event)
+        platform.intake.submit(event, unchanged=wish.unchanged)
     except exceptions.EventConflict:
         # The same key at the same time; its request has been first. What
         # differs is at least when it was made.

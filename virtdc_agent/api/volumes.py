@@ -20,6 +20,7 @@ from virtdc_agent.api.submitting import Identity
 from virtdc_agent.api.submitting import Wish
 from virtdc_agent.api import views
 from virtdc_agent.contract import events
+from virtdc_agent import exceptions
 from virtdc_agent import model
 
 _TAG = 'volumes'
@@ -260,12 +261,14 @@ class Volume:
         rights, body = access.Access(self.platform, req), req.context.body
 
         def decide(identity: Identity, former: events.Event | None) -> Wish:
+            unchanged = None
             if former is not None:
                 project_id = rights.project_of(former, 'volumes:edit')
             else:
                 volume = rights.volume(volume_id, 'volumes:edit')
-                self._check_match(req, volume)
                 project_id = volume.project_id
+                if _is_about(req, volume):
+                    unchanged = volume
             return Wish(
                 volume_id=volume_id,
                 parameters=events.EditParameters(
@@ -274,34 +277,10 @@ class Volume:
                     metadata=body.get('metadata'),
                 ),
                 project_id=project_id,
+                unchanged=unchanged,
             )
 
         submitting.submit(self.platform, req, resp, decide)
-
-    def _check_match(self, req: falcon.Request, volume: events.Volume) -> None:
-        """Refuse to change what has changed, or is about to.
-
-        Events of the volume that are still open may change it before this
-        one does.
-        """
-        wanted = req.get_header('If-Match')
-        if wanted is None or wanted == '*':
-            return
-        tags = [tag.strip() for tag in wanted.split(',')]
-        if views.etag_of(volume) not in tags:
-            raise problems.Problem(
-                412,
-                'volume-changed',
-                f'Volume {volume.volume_id} has changed: look at it again.',
-            )
-        for record in open_events(self.platform, volume.volume_id):
-            raise problems.Problem(
-                412,
-                'volume-changing',
-                f'Event {record.event.event_id} of volume '
-                f'{volume.volume_id} is not finished: look at it again when '
-                'it is.',
-            )
 
     @actions.described(
         Action(
@@ -422,6 +401,23 @@ def check_unused(platform: Platform, volume: events.Volume) -> None:
             f'Volume {volume.volume_id} is used by '
             f'{", ".join(volume.attached_to)}: detach it first.',
         )
+
+
+def _is_about(req: falcon.Request, volume: events.Volume) -> bool:
+    """Say whether a request is about a volume as it is, and not otherwise.
+
+    That nothing changes it in between, the journal sees to.
+
+    :raises VolumeChanged: it is about the volume as it was.
+    """
+    wanted = req.get_header('If-Match')
+    if wanted is None or wanted == '*':
+        return False
+    if views.etag_of(volume) in [tag.strip() for tag in wanted.split(',')]:
+        return True
+    raise exceptions.VolumeChanged(
+        f'Volume {volume.volume_id} has changed: look at it again.'
+    )
 
 
 def _check_growth(volume: events.Volume, size_bytes: int) -> None:

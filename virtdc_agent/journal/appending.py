@@ -8,6 +8,7 @@ from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.events import Volume
 from virtdc_agent import exceptions
 from virtdc_agent.journal.change import Change
 from virtdc_agent.journal.ending import final_of
@@ -23,13 +24,20 @@ class Append(Change[Transition]):
     """Accept an event, at the end of its queues and of its flow.
 
     :param max_waiting: with so many waiting, no other is accepted.
+    :param unchanged: how its volume has to be; ``None``: that is all one.
     """
 
     rank = 0
 
-    def __init__(self, event: Event, max_waiting: int | None = None) -> None:
+    def __init__(
+        self,
+        event: Event,
+        max_waiting: int | None = None,
+        unchanged: Volume | None = None,
+    ) -> None:
         self._event = event
         self._max_waiting = max_waiting
+        self._unchanged = unchanged
         self._content = rows.event_text(event)
         # How its volume is provisioned is not asked: nothing that depends
         # on it copies yet.
@@ -70,6 +78,8 @@ class Append(Change[Transition]):
                 f'{self._max_waiting} events are waiting already, and the '
                 'data centre takes no more: ask again later.'
             )
+        if self._unchanged is not None:
+            _check_unchanged(tx, self._unchanged)
         tx.totals.event += 1
         transition = Transition(
             event_id=event.event_id,
@@ -104,6 +114,24 @@ class Append(Change[Transition]):
         cost = scheduling.cost_of(self._event, self._lane)
         tx.move_flow(self._flow, self._share, tag + cost)
         return tag
+
+
+def _check_unchanged(tx: Transaction, volume: Volume) -> None:
+    """Refuse what was decided about a volume that is another by now.
+
+    Who is ahead in its queue may change it before this event does: also who
+    has joined in this very transaction, or ends in it and leaves last.
+    """
+    volume_id = volume.volume_id
+    if tx.is_occupied(volume_id):
+        raise exceptions.VolumeChanging(
+            f'Something is being done to volume {volume_id}: look at it '
+            'again when that has ended.'
+        )
+    if tx.get_volumes([volume_id]).get(volume_id) != volume:
+        raise exceptions.VolumeChanged(
+            f'Volume {volume_id} has changed: look at it again.'
+        )
 
 
 class Cancel(Change[Transition]):

@@ -142,10 +142,16 @@ class SqlJournal(AlarmBook, MarkBook, interfaces.Journal):
         return self._reader.fences()
 
     def append(
-        self, event: Event, *, max_waiting: int | None = None
+        self,
+        event: Event,
+        *,
+        max_waiting: int | None = None,
+        unchanged: Volume | None = None,
     ) -> Transition:
         """See the interface."""
-        return self._writer.run(appending.Append(event, max_waiting))
+        return self._writer.run(
+            appending.Append(event, max_waiting, unchanged)
+        )
 
     def claim(self, lane: Lane, limit: int) -> Sequence[model.Claim]:
         """See the interface."""

@@ -277,6 +277,13 @@ class Transaction:
             self._occupied[resource] += 1
             self._joined.append({'resource': resource, 'event': row.id})
 
+    def is_occupied(self, resource: str) -> bool:
+        """Say whether an event is in the queue of a resource.
+
+        Of one that a change of this transaction joins the queue of.
+        """
+        return self._occupied[resource] > 0
+
     def leave(self, row: Row, resources: Iterable[str]) -> None:
         """Let go of the resources of an event that was first on all."""
         for resource in resources:

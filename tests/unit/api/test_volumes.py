@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import threading
+from typing import Any
 
 from tests.unit.agent import builders
 from tests.unit.api import base
@@ -628,6 +630,35 @@ class TestEdit(base.ApiCase):
             self.edit({'name': 'b'}, **{'If-Match': etag}),
         )
         self.accepted(self.edit({'name': 'b'}, **{'If-Match': '*'}))
+
+    def test_of_two_at_once_one_is_refused(self) -> None:
+        self.put_volume()
+        etag = self.ask('GET', '/v1/volumes/v1').json['etag']
+        both, get_volume = threading.Barrier(2), self.journal.get_volume
+
+        def slow(volume_id):
+            volume = get_volume(volume_id)
+            # Both have found it as they knew it.
+            both.wait(30)
+            return volume
+
+        self.journal.get_volume = slow
+        answers: list[Any] = []
+        threads = [
+            threading.Thread(
+                target=lambda name=name: answers.append(
+                    self.edit({'name': name}, **{'If-Match': etag})
+                )
+            )
+            for name in 'ab'
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        accepted, refused = sorted(answers, key=lambda one: one.status_code)
+        self.accepted(accepted)
+        self.refused(412, 'volume-changing', refused)
 
     def test_again_after_it_has_changed_the_volume(self) -> None:
         self.put_volume()
