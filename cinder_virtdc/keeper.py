@@ -15,6 +15,8 @@ from cinder_virtdc.comparison import Comparison
 from cinder_virtdc import exceptions
 from cinder_virtdc.follow import Follower
 from cinder_virtdc.meter import Meter
+from cinder_virtdc.meter import Pulse
+from cinder_virtdc.meter import Unheard
 from cinder_virtdc import reconcile
 from cinder_virtdc.rescue import Rescue
 from cinder_virtdc.router import Router
@@ -70,7 +72,9 @@ class Keeper:
         on_alarms: Callable[[], None] = lambda: None,
         rescue: Rescue | None = None,
         meter: Meter | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
+        self._pulse = pulse or Unheard()
         self._meter = meter or Meter()
         self._sight = sight
         self._follower = follower
@@ -256,7 +260,9 @@ class Keeper:
                     )
                 wait_s = due_at - self._clock.monotonic()
                 if wait_s <= 0:
+                    self._pulse.beat()
                     return True
+                self._pulse.beat(wait_s)
                 self._clock.wait(self._changed, wait_s)
             return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 import logging
 
 from oslo_config import cfg
@@ -14,15 +15,26 @@ from cinder_virtdc.keeper import Intervals
 from cinder_virtdc import metering
 from cinder_virtdc import opts
 from cinder_virtdc.parts import Parts
+from cinder_virtdc import session
 from cinder_virtdc.subscription import NotificationEndpoint
 from cinder_virtdc.subscription import Subscription
 from cinder_virtdc import telling
 from virtdc_agent.monitoring.board import Board
 from virtdc_agent.monitoring.catalogue import Reading
+from virtdc_agent.monitoring.health import Check
 from virtdc_agent.monitoring.health import Health
+from virtdc_agent.monitoring.reaching import Reach
 from virtdc_agent.monitoring import serving
 
 LOG = logging.getLogger(__name__)
+
+
+def _recent(name: str, age_s: float | None, patience_s: float) -> Check:
+    if age_s is None:
+        return Check(name, False, 'it has not answered yet')
+    if age_s > patience_s:
+        return Check(name, False, f'it has not answered for {age_s:.0f} s')
+    return Check(name, True)
 
 
 class Listener:
@@ -39,7 +51,7 @@ class Listener:
         clock = SystemClock()
         self._conf = conf
         self._board = Board(metering.METRICS)
-        self._health = Health(clock.monotonic)
+        self.health = Health(clock.monotonic)
         self._meter = meter = metering.BoardMeter(self._board, clock)
         self._parts = parts = Parts.from_config(conf, meter=meter)
         self._relays = telling.relays(conf, parts)
@@ -52,6 +64,7 @@ class Listener:
             ),
             on_alarms=self._ring_relays,
             meter=meter,
+            pulse=self.health.pulse('virtdc-keeper'),
         )
         self._subscription = Subscription(
             parts.notifications,
@@ -64,11 +77,18 @@ class Listener:
             ),
             executor='threading',
         )
+        self._reach = Reach('bus', session.list_hosts(conf))
+        # What is asked for regularly, and may fail twice.
+        self._patience_s = 3 * options.catch_up_interval_s + 10.0
+        self._cloud_patience_s = (
+            3 * max(options.cloud_interval_s, options.repair_interval_s) + 10.0
+        )
+        self.health.ask(self._readiness)
         self._board.read_from(meter.read)
         self._board.read_from(self._read_parts)
         self._monitoring = (
             serving.make_server(
-                self._board, self._health, conf[opts.MONITORING_GROUP.name]
+                self._board, self.health, conf[opts.MONITORING_GROUP.name]
             )
             if conf[opts.MONITORING_GROUP.name].enabled
             else None
@@ -80,6 +100,7 @@ class Listener:
         :raises ConfigInvalid: the address of metrics and health is taken.
         """
         if self._monitoring is not None:
+            self._reach.start()
             try:
                 self._monitoring.start()
             except OSError as exc:
@@ -93,11 +114,20 @@ class Listener:
             relay.start()
         self._subscription.start()
         self._keeper.start()
+        self.health.expect(
+            [
+                *('virtdc-keeper', 'virtdc-writer'),
+                *self._parts.syncer.thread_names,
+                *(f'virtdc-{relay.outlet_name}' for relay in self._relays),
+            ]
+        )
         LOG.info('The listener runs.')
 
     def stop(self) -> None:
         """Stop; what is not written yet, the next start finds."""
         LOG.info('The listener is stopping.')
+        self.health.end()
+        self._reach.stop()
         self._subscription.stop()
         self._keeper.stop()
         for relay in self._relays:
@@ -107,6 +137,20 @@ class Listener:
         if self._monitoring is not None:
             self._monitoring.stop()
         LOG.info('The listener has stopped.')
+
+    def _readiness(self) -> Iterator[Check]:
+        yield self._reach.check()
+        yield _recent('agent', self._meter.contact_age_s, self._patience_s)
+        yield _recent(
+            'cinder', self._meter.cloud_age_s, self._cloud_patience_s
+        )
+        yield Check(
+            'resync',
+            self._meter.task_age_s('resync') is not None,
+            'both sides were not compared yet'
+            if self._meter.task_age_s('resync') is None
+            else '',
+        )
 
     def _read_parts(self) -> Iterable[Reading]:
         return metering.read_parts(

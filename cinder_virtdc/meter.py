@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 
 class Meter:
     """Is told what happens, to count it. This one does not.
@@ -37,3 +39,21 @@ class Meter:
 
     def acted(self, action: str, *, done: bool) -> None:
         """Note that something was done about a volume."""
+
+
+class Pulse(Protocol):
+    """Is told that a loop turns. Safe from any thread."""
+
+    def beat(self, within_s: float | None = None) -> None:
+        """Note that it does.
+
+        :param within_s: when it does so again, at the latest; ``None``: it
+            does something that may take as long as it likes.
+        """
+
+
+class Unheard:
+    """A pulse that nobody looks at."""
+
+    def beat(self, within_s: float | None = None) -> None:
+        """See the protocol."""

@@ -161,6 +161,7 @@ class BoardMeter(Meter):
         self._compared: tuple[int, int, int] | None = None
         self._done_at: dict[str, float] = {}
         self._answered_at: float | None = None
+        self._cloud_answered_at: float | None = None
 
     def heard(self, kind: str) -> None:
         """See the base."""
@@ -191,6 +192,8 @@ class BoardMeter(Meter):
         self, method: str, status: int | None, duration_s: float
     ) -> None:
         """See the base."""
+        if status is not None and status < 500:
+            self._cloud_answered_at = self._clock.monotonic()
         self._board.count(
             'virtdc_listener_cinder_requests_total',
             method,
@@ -225,6 +228,13 @@ class BoardMeter(Meter):
         if self._answered_at is None:
             return None
         return self._clock.monotonic() - self._answered_at
+
+    @property
+    def cloud_age_s(self) -> float | None:
+        """How long ago Cinder has answered, if it ever has."""
+        if self._cloud_answered_at is None:
+            return None
+        return self._clock.monotonic() - self._cloud_answered_at
 
     def task_age_s(self, task: str) -> float | None:
         """Return how long ago something was done, if it ever was."""

@@ -25,6 +25,7 @@ from cinder_virtdc.hands import Hands
 from cinder_virtdc.keeper import Intervals
 from cinder_virtdc.keeper import Keeper
 from cinder_virtdc.meter import Meter
+from cinder_virtdc.meter import Pulse
 from cinder_virtdc.metering import MeteredCaller
 from cinder_virtdc import opts
 from cinder_virtdc.pace import TokenBucket
@@ -145,6 +146,7 @@ class Parts:
         *,
         on_alarms: Callable[[], None] = lambda: None,
         meter: Meter | None = None,
+        pulse: Pulse | None = None,
     ) -> Keeper:
         """Return what has them do everything in its time; not started."""
         return Keeper(
@@ -160,6 +162,7 @@ class Parts:
             on_alarms=on_alarms,
             rescue=self.rescue,
             meter=meter,
+            pulse=pulse,
         )
 
     @classmethod

@@ -24,6 +24,9 @@ from virtdc_agent.contract.key_file import KeyFile
 from virtdc_agent.contract import sealing
 
 
+_AMQP_PORT = 5672
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a session needs; named as the driver's options are.
@@ -117,6 +120,15 @@ def connect(conf: cfg.ConfigOpts, settings: Settings) -> Session:
         close=close,
         growth=growth,
     )
+
+
+def list_hosts(conf: cfg.ConfigOpts) -> list[tuple[str, int]]:
+    """Return where the process's own broker is; none for one in memory."""
+    return [
+        (host.hostname, host.port or _AMQP_PORT)
+        for host in oslo_messaging.TransportURL.parse(conf).hosts
+        if host.hostname
+    ]
 
 
 def open_seal(

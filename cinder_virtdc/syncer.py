@@ -111,6 +111,11 @@ class Syncer:
                 thread.join(timeout_s)
 
     @property
+    def thread_names(self) -> list[str]:
+        """Names of its threads."""
+        return [thread.name for thread in self._threads]
+
+    @property
     def backlog(self) -> int:
         """How many volumes wait to be looked at."""
         with self._changed:

@@ -21,6 +21,8 @@ from virtdc_agent import interfaces
 
 LOG = logging.getLogger(__name__)
 
+_AMQP_PORT = 5672
+
 
 class BusPublisher(interfaces.Publisher):
     """Publishes on the notification topic, and knows whether it arrived.
@@ -128,6 +130,15 @@ class CallServer:
     def _stop(self) -> None:
         self._server.stop()
         self._server.wait()
+
+
+def list_hosts(conf: cfg.ConfigOpts) -> list[tuple[str, int]]:
+    """Return where the broker is to be found; none for one in memory."""
+    return [
+        (host.hostname, host.port or _AMQP_PORT)
+        for host in oslo_messaging.TransportURL.parse(conf).hosts
+        if host.hostname
+    ]
 
 
 def connect(

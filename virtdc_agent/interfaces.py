@@ -1106,6 +1106,24 @@ class Publisher(Protocol):
         """
 
 
+class Pulse(Protocol):
+    """Is told that a loop turns. Safe from any thread."""
+
+    def beat(self, within_s: float | None = None) -> None:
+        """Note that it does.
+
+        :param within_s: when it does so again, at the latest; ``None``: it
+            does something that may take as long as it likes.
+        """
+
+
+class Unheard:
+    """A pulse that nobody looks at."""
+
+    def beat(self, within_s: float | None = None) -> None:
+        """See the protocol."""
+
+
 class Meter:
     """Is told what happens, to count it. This one does not.
 

@@ -41,7 +41,9 @@ class Outbox:
         retry_interval_s: float,
         poll_interval_s: float | None = None,
         batch: int,
+        pulse: interfaces.Pulse | None = None,
     ) -> None:
+        self._pulse = pulse or interfaces.Unheard()
         self._journal = journal
         self._publisher = publisher
         self._clock = clock
@@ -81,13 +83,16 @@ class Outbox:
             with self._changed:
                 self._hinted = False
                 stopping = self._stopped
+            self._pulse.beat()
             more = self._try_flush()
             if stopping:
                 self._try_note()
                 return
             with self._changed:
                 if not more and not self._hinted and not self._stopped:
-                    self._clock.wait(self._changed, self._rest_s)
+                    rest_s = self._rest_s
+                    self._pulse.beat(rest_s)
+                    self._clock.wait(self._changed, rest_s)
 
     @property
     def _rest_s(self) -> float:

@@ -41,6 +41,11 @@ class Periodic:
             target=self._run, name=name, daemon=True
         )
 
+    @property
+    def name(self) -> str:
+        """Of its thread."""
+        return self._name
+
     def start(self) -> None:
         """Start acting."""
         self._thread.start()

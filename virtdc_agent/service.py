@@ -42,7 +42,9 @@ from virtdc_agent.manageable import PoolContents
 from virtdc_agent import metering
 from virtdc_agent import model
 from virtdc_agent.monitoring.board import Board
+from virtdc_agent.monitoring.health import Check
 from virtdc_agent.monitoring.health import Health
+from virtdc_agent.monitoring.reaching import Reach
 from virtdc_agent.monitoring import serving
 from virtdc_agent.monitoring.serving import MonitoringServer
 from virtdc_agent import opts
@@ -113,10 +115,11 @@ class Service:
             clock=self._clock,
             interval_s=conf.api.space_interval_s,
         )
-        self._health = Health(self._clock.monotonic)
+        self.health = Health(self._clock.monotonic)
         self._board = Board(metering.METRICS)
         self._meter = metering.BoardMeter(self._board)
         self._rpc_transport, self._notification_transport = bus.connect(conf)
+        self._reach = Reach('bus', bus.list_hosts(conf))
         self._journal: SqlJournal | None = None
         self._executor: Executor | None = None
         self._outbox: Outbox | None = None
@@ -187,6 +190,13 @@ class Service:
         for one in self._periodic:
             one.start()
         self._server.start()
+        self.health.expect(
+            [
+                *(f'dispatch-{lane.value}' for lane in Lane),
+                *('watch', 'lease', 'outbox', 'purge'),
+                *(one.name for one in self._periodic),
+            ]
+        )
         if self._api is not None:
             self._api.start()
             LOG.info('The API listens on port %d.', self._api.port)
@@ -237,9 +247,11 @@ class Service:
             the storage's hands, and the process must be left by force.
         """
         LOG.info('Agent %s is stopping.', self._name)
+        self.health.end()
         if self._api is not None:
             self._api.stop()
         self._space.stop()
+        self._reach.stop()
         if self._server is not None:
             self._server.stop()
         for one in self._periodic:
@@ -399,6 +411,7 @@ class Service:
                 else None
             ),
             batch=self._conf.outbox.batch,
+            pulse=self.health.pulse('outbox'),
         )
 
     def _make_executor(
@@ -420,6 +433,7 @@ class Service:
             sweep=self._sweep,
             on_end=self._on_end,
             meter=self._meter,
+            pulse_of=self.health.pulse,
         )
 
     def _make_monitoring(
@@ -435,8 +449,10 @@ class Service:
             version=_version(),
         )
         self._board.read_from(gauges.read)
+        self.health.ask(lambda: self._readiness(gauges, executor))
+        self._reach.start()
         return serving.make_server(
-            self._board, self._health, self._conf.monitoring
+            self._board, self.health, self._conf.monitoring
         )
 
     def _make_purger(self, keeping: interfaces.JournalKeeping) -> Purger:
@@ -497,6 +513,26 @@ class Service:
             image_urls=self._images.urls,
         )
 
+    def _readiness(
+        self, gauges: metering.Gauges, executor: Executor
+    ) -> Iterator[Check]:
+        yield Check(
+            'journal', *_unless(gauges.survey() is None, 'it does not answer')
+        )
+        yield Check(
+            'lease',
+            *_unless(
+                not executor.has_lease, 'it is over, and not renewed yet'
+            ),
+        )
+        yield self._reach.check()
+        for pool in self._pools:
+            reading = self._space.get(pool.name)
+            yield Check(
+                f'pool {pool.name or metering.NO_NAME}',
+                *_unless(not reading.is_current, 'its storage is silent'),
+            )
+
     def make_application(self) -> Callable[..., Any]:
         """Return the API for a web server beside the agents.
 
@@ -548,6 +584,10 @@ class Service:
             others_write=True,
             meter=self._meter,
         )
+
+
+def _unless(is_wrong: bool, message: str) -> tuple[bool, str]:
+    return (False, message) if is_wrong else (True, '')
 
 
 def _open_seal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> sealing.Seal:

@@ -11,11 +11,11 @@ import sys
 from oslo_config import cfg
 from oslo_log import log
 from oslo_service import backend
-from oslo_service import systemd
 from pbr import version
 
 from cinder_virtdc import exceptions
 from cinder_virtdc import opts
+from virtdc_agent.monitoring import systemd
 
 LOG = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ def main() -> int:
     # The global object, because oslo.messaging looks for some of its own
     # options there; all our parts are given it.
     conf = cfg.CONF
+    notifier = systemd.Notifier(os.environ)
     # A handler may interrupt any other code, also a lock's, so that it must
     # take none: this queue is made for that.
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -63,10 +64,10 @@ def main() -> int:
         LOG.error('The listener cannot start: %s', exc)
         print(f'cinder-virtdc-listener: {exc}', file=sys.stderr)
         return EXIT_CONFIG
-    # For systemd, if it is that which waits to hear it.
-    systemd.notify_once()
+    notifier.ready(service.health)
     while signals.get() == signal.SIGHUP:
         _reload(conf)
+    notifier.stopping()
     service.stop()
     return 0
 

@@ -72,7 +72,7 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.monitoring': Border(
         own=CONTRACT,
         libraries=[
-            *('cheroot', 'oslo_config', 'oslo_service', 'prometheus_client'),
+            *('cheroot', 'oslo_config', 'prometheus_client'),
         ],
     ),
     'virtdc_agent.metering': Border(
@@ -175,6 +175,7 @@ BORDERS: Mapping[str, Border] = {
             'virtdc_agent.clock',
             'virtdc_agent.opts',
             'virtdc_agent.service',
+            *MONITORING,
         ),
         libraries=None,
     ),

@@ -12,10 +12,10 @@ import threading
 from oslo_config import cfg
 from oslo_log import log
 from oslo_service import backend
-from oslo_service import systemd
 from pbr import version
 
 from virtdc_agent import exceptions
+from virtdc_agent.monitoring import systemd
 from virtdc_agent import opts
 
 LOG = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ def main() -> int:
     # The global object, because oslo.messaging looks for some of its own
     # options there; all our parts are given it.
     conf = cfg.CONF
+    notifier = systemd.Notifier(os.environ)
     try:
         _configure(conf, sys.argv[1:])
     except cfg.Error as exc:
@@ -60,10 +61,10 @@ def main() -> int:
         LOG.error('The agent cannot start: %s', exc)
         print(f'virtdc-agent: {exc}', file=sys.stderr)
         return 1
-    # For systemd, if it is that which waits to hear it.
-    systemd.notify_once()
+    notifier.ready(agent.health)
     while wishes.wait():
         agent.reload()
+    notifier.stopping()
     if not agent.stop():
         # A thread that the storage holds would keep the process for ever.
         logging.shutdown()

@@ -75,7 +75,9 @@ class Dispatcher(abc.ABC):
         clock: interfaces.Clock,
         interval_s: float,
         begin: Callable[[model.Claim], None],
+        pulse: interfaces.Pulse | None = None,
     ) -> None:
+        self._pulse = pulse or interfaces.Unheard()
         self._lane = lane
         self._journal = journal
         self._policy = policy
@@ -249,6 +251,8 @@ class ContinuousDispatcher(Dispatcher):
         asked_at = now - self._poll_s
         taken, full = 0, False
         while True:
+            # No wait below is longer.
+            self._pulse.beat(self._interval_s)
             with self._changed:
                 now = self._clock.monotonic()
                 if self._stopped:
@@ -279,6 +283,7 @@ class ContinuousDispatcher(Dispatcher):
                 if due:
                     # Before asking: what comes in meanwhile must be seen.
                     self._hinted = False
+            self._pulse.beat()
             if due:
                 asked_at = now
                 begun = self._take_due(room, polls)
@@ -322,6 +327,7 @@ class IntervalDispatcher(Dispatcher):
     def _run(self) -> None:
         tick = self._clock.monotonic() + self._interval_s
         while self._wait_until(tick):
+            self._pulse.beat()
             limit = self._policy.limit
             taken = 0
             if self._may_take and self._gate.room(limit):
@@ -348,5 +354,6 @@ class IntervalDispatcher(Dispatcher):
                 remaining_s = tick - self._clock.monotonic()
                 if remaining_s <= 0:
                     return True
+                self._pulse.beat(remaining_s)
                 self._clock.wait(self._changed, remaining_s)
             return False

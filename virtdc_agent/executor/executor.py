@@ -41,6 +41,10 @@ DISPATCHERS: dict[str, type[dispatch.Dispatcher]] = {
 }
 
 
+def _no_pulse(name: str) -> interfaces.Pulse:
+    return interfaces.Unheard()
+
+
 class _Lane:
     """A lane's slots: its gate, its dispatcher, and what its policy sees."""
 
@@ -55,6 +59,7 @@ class _Lane:
         clock: interfaces.Clock,
         interval_s: float,
         begin: Callable[[model.Claim], None],
+        pulse: interfaces.Pulse,
     ) -> None:
         # Of its own: a lane's slots are no news to the other.
         self.changed = threading.Condition()
@@ -72,6 +77,7 @@ class _Lane:
             clock=clock,
             interval_s=interval_s,
             begin=begin,
+            pulse=pulse,
         )
 
     @property
@@ -119,6 +125,7 @@ class Executor:
         removes what it left in the storage.
     :param on_end: called when this agent has to end, since another one of
         its name has begun.
+    :param pulse_of: returns the pulse of a loop, by its name.
     """
 
     def __init__(
@@ -135,6 +142,7 @@ class Executor:
         on_end: Callable[[], None] = lambda: None,
         dice: Callable[[], float] = random.random,
         meter: interfaces.Meter | None = None,
+        pulse_of: Callable[[str], interfaces.Pulse] = _no_pulse,
     ) -> None:
         self._clock = clock
         self._meter = meter or interfaces.Meter()
@@ -168,6 +176,7 @@ class Executor:
             on_takeover=self._took_over,
             on_lapse=self._lapsed,
             on_end=self._ended_by_another,
+            pulse=pulse_of('lease'),
         )
         self._lanes = {
             lane: _Lane(
@@ -179,6 +188,7 @@ class Executor:
                 clock=clock,
                 interval_s=timing.interval_s,
                 begin=self._begin,
+                pulse=pulse_of(f'dispatch-{lane.value}'),
             )
             for lane in Lane
         }
@@ -194,6 +204,11 @@ class Executor:
     def abandoned(self) -> int:
         """How many were given up while the storage is still at them."""
         return sum(lane.gate.abandoned for lane in self._lanes.values())
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether what this agent does is surely its own to do."""
+        return self._lease.is_good
 
     @property
     def is_draining(self) -> bool:

@@ -43,7 +43,9 @@ class Lease:
         on_takeover: Callable[[model.Takeover], None],
         on_lapse: Callable[[], None],
         on_end: Callable[[], None],
+        pulse: interfaces.Pulse | None = None,
     ) -> None:
+        self._pulse = pulse or interfaces.Unheard()
         self._journal = journal
         self._clock = clock
         self._lease_s = lease_s
@@ -98,9 +100,11 @@ class Lease:
         while True:
             with self._changed:
                 if not self._stopped:
+                    self._pulse.beat(pause_s)
                     self._clock.wait(self._changed, pause_s)
                 if self._stopped:
                     return
+            self._pulse.beat()
             try:
                 self._tend()
                 pause_s = self._lease_s / 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
@@ -35,35 +36,24 @@ class Pulse:
         self._name = name
         self._monotonic = monotonic
         self._until: float | None = None
-        self._thread: threading.Thread | None = None
-        self._ended = False
 
     def beat(self, within_s: float | None = None) -> None:
-        """Say that the calling thread's loop turns.
+        """Say that the loop turns.
 
         :param within_s: when it does so again, at the latest; ``None``: it
             does something that may take as long as it likes.
         """
-        self._thread = threading.current_thread()
         self._until = (
             None if within_s is None else self._monotonic() + within_s
         )
 
-    def end(self) -> None:
-        """Say that it turns no more, and is not meant to."""
-        self._ended = True
-
     def check(self) -> Check:
-        """Say whether the loop lives. One that has not begun does."""
-        if self._ended or self._thread is None:
-            return Check(self._name, True)
-        if not self._thread.is_alive():
-            return Check(self._name, False, 'its thread has ended')
+        """Say whether the loop turns. One that has not begun does."""
         until = self._until
         late_s = 0.0 if until is None else self._monotonic() - until
         if late_s > GRACE_S:
             return Check(
-                self._name, False, f'it is {late_s:.0f} s late; it hangs'
+                self._name, False, f'it is {late_s:.0f} s late: it hangs'
             )
         return Check(self._name, True)
 
@@ -71,17 +61,15 @@ class Pulse:
 class Health:
     """Both answers. Safe from any thread.
 
-    :param readiness: asks what there is to be ready for; must answer soon.
+    :param monotonic: seconds that never go back.
     """
 
-    def __init__(
-        self,
-        monotonic: Callable[[], float],
-        readiness: Callable[[], Iterable[Check]] = tuple,
-    ) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._pulses: list[Pulse] = []
-        self._readiness = readiness
+        self._threads: Collection[str] = ()
+        self._asked: list[Callable[[], Iterable[Check]]] = []
+        self._is_ending = False
 
     def pulse(self, name: str) -> Pulse:
         """Return the pulse of another loop."""
@@ -89,14 +77,37 @@ class Health:
         self._pulses.append(pulse)
         return pulse
 
-    def be_ready_by(self, readiness: Callable[[], Iterable[Check]]) -> None:
-        """Have readiness asked of this."""
-        self._readiness = readiness
+    def expect(self, threads: Collection[str]) -> None:
+        """Have threads of these names looked for; they run by now."""
+        self._threads = threads
+
+    def ask(self, readiness: Callable[[], Iterable[Check]]) -> None:
+        """Have readiness depend on this, too. It must answer soon."""
+        self._asked.append(readiness)
+
+    def end(self) -> None:
+        """Say that the process is ending: its threads are meant to."""
+        self._is_ending = True
 
     def liveness(self) -> Sequence[Check]:
         """Return whether each loop turns: if not, a restart helps."""
-        return [pulse.check() for pulse in self._pulses]
+        if self._is_ending:
+            return ()
+        running = {thread.name for thread in threading.enumerate()}
+        return [
+            *(pulse.check() for pulse in self._pulses),
+            *(
+                Check(name, False, 'its thread has ended')
+                for name in self._threads
+                if name not in running
+            ),
+        ]
 
     def readiness(self) -> Sequence[Check]:
         """Return whether the work can be done; a restart does not help."""
-        return [*self.liveness(), *self._readiness()]
+        if self._is_ending:
+            return [Check('serving', False, 'it is stopping')]
+        return [
+            *self.liveness(),
+            *(check for asked in self._asked for check in asked()),
+        ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
 import unittest
+import urllib.error
 import urllib.request
 
 from tests.unit.agent import builders
@@ -274,6 +276,35 @@ class TestScrape(ServiceCase):
             timeout=WAIT_S,
         ) as answer:
             return answer.read().decode()
+
+    def test_it_lives_and_is_ready(self) -> None:
+        conf = self.configure(monitoring={'enabled': True, 'bind_port': 0})
+        service.sync_journal(conf)
+        agent = self.start(conf)
+        url = f'http://127.0.0.1:{agent.monitoring_port}/healthcheck'
+        with urllib.request.urlopen(f'{url}/live', timeout=WAIT_S) as answer:
+            live = json.load(answer)
+        self.assertLessEqual(
+            {'lease', 'outbox', 'dispatch-quick', 'dispatch-copy'},
+            {check['name'] for check in live['checks']},
+        )
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            try:
+                with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
+                    ready = json.load(answer)
+                break
+            except urllib.error.HTTPError as exc:
+                # The storage has not been asked yet.
+                self.assertLess(time.monotonic(), deadline, exc.read())
+                exc.close()
+                threading.Event().wait(0.05)
+        self.assertLessEqual(
+            {'journal', 'lease', 'bus', 'pool default'},
+            {check['name'] for check in ready['checks']},
+        )
+        self.assertTrue(agent.stop())
+        self.assertEqual((), agent.health.liveness())
 
     def test_a_port_that_is_taken(self) -> None:
         conf = self.configure(monitoring={'enabled': True, 'bind_port': 0})

@@ -68,7 +68,7 @@ class TestManage(ProgramCase):
         for _ in range(2):
             done = self.run_program('manage', 'db', 'sync')
             self.assertEqual((0, ''), (done.returncode, done.stderr))
-            self.assertIn('0006', done.stdout)
+            self.assertIn('0007', done.stdout)
         done = self.run_program('manage', 'db', 'version')
         self.assertEqual('0006\n', done.stdout)
 
