@@ -10,10 +10,12 @@ copyright = 'VirtDC developers'
 author = 'VirtDC developers'
 extensions = [
     'cliff.sphinxext',
+    'contract_reference',
     'metrics',
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'sphinxcontrib.autoprogram',
+    'sequence_diagram',
     'support_matrix',
 ]
 root_doc = 'index'

@@ -1,7 +1,7 @@
 """The catalogue of alarms: every kind there is, what it means, what to do.
 
 Both sides raise alarms; what they mean stands here once. The administrator's
-page is checked against it.
+page is made of it.
 """
 
 from __future__ import annotations

@@ -1,42 +1,41 @@
 """The calls that the agent answers, and the shape of an answer.
 
-============== ============================ ===============================
-call           arguments                    answer (all plain JSON)
-============== ============================ ===============================
-submit         ``event``: an envelope       ``item``: a transition
-get_events     ``event_ids``: list          ``items``: transitions; unknown
+================= ========================= ===================================
+call              arguments                 answer (all plain JSON)
+================= ========================= ===================================
+submit            ``event``: an envelope    ``item``: a transition
+get_events        ``event_ids``: list       ``items``: transitions; unknown
                                             events are left out
-get_changes    ``after``, ``limit``         ``items``: transitions in order,
+get_changes       ``after``, ``limit``      ``items``: transitions in order,
                                             ``oldest``, ``last``
-cancel         ``event_id``                 ``item``: a transition
-get_volumes    ``marker``, ``limit``        ``items``: volumes, ``next``
-get_volume     ``volume_id``                ``item``: a volume
-get_trash      ``marker``, ``limit``        ``items``: trashed volumes, by
+cancel            ``event_id``              ``item``: a transition
+get_volumes       ``marker``, ``limit``     ``items``: volumes, ``next``
+get_volume        ``volume_id``             ``item``: a volume
+get_trash         ``marker``, ``limit``     ``items``: trashed volumes, by
                                             volume id, ``next``
-get_alarms     ``marker``, ``limit``        ``items``: raised alarms,
-                                            ``next``, ``revision``: the
-                                            latest of the journal's alarms
-raise_alarm    ``kind``, ``subject``,       ``item``: the alarm; ``change``:
-               ``severity``, ``message``,   an alarm change, or null if it
-               ``details``                  was raised with the same content
-acknowledge_   ``kind``, ``subject``,       ``item``: the alarm
-alarm          ``by``, ``comment``
-clear_alarm    ``kind``, ``subject``        ``cleared``: whether it was
-                                            raised
-get_snapshots  ``volume_id`` or null,       ``items``: snapshots, ``next``;
-               ``marker``, ``limit``        since 1.2
-get_manageable ``marker``, ``limit``        ``items``: manageables in order
-                                            of their references, ``next``;
-                                            since 1.2
-get_manageable ``reference``                ``items``: the one, or none
-take_mark      ``name``, ``holder``,        ``is_granted``; if it is not:
-               ``lease_s``                  ``is_settled``, or for how long
+get_alarms        ``marker``, ``limit``     ``items``: raised alarms, ``next``,
+                                            ``revision``: the latest of the
+                                            journal's alarms
+raise_alarm       ``kind``, ``subject``,    ``item``: the alarm; ``change``: an
+                  ``severity``,             alarm change, or null if it was
+                  ``message``, ``details``  raised with the same content
+acknowledge_alarm ``kind``, ``subject``,    ``item``: the alarm
+                  ``by``, ``comment``
+clear_alarm       ``kind``, ``subject``     ``cleared``: whether it was raised
+get_snapshots     ``volume_id`` or null,    ``items``: snapshots, ``next``;
+                  ``marker``, ``limit``     since 1.2
+get_manageable    ``marker``, ``limit``     ``items``: manageables in order of
+                                            their references, ``next``; since
+                                            1.2
+get_manageable    ``reference``             ``items``: the one, or none
+take_mark         ``name``, ``holder``,     ``is_granted``; if it is not:
+                  ``lease_s``               ``is_settled``, or for how long
                                             another has it, ``wait_s``
-settle_mark    ``name``, ``holder``         nothing; it is done for good
-get_capacity   none                         ``item``: a capacity
-get_connection ``volume_id``, ``host``      ``connection``: as Cinder's
+settle_mark       ``name``, ``holder``      nothing; it is done for good
+get_capacity      none                      ``item``: a capacity
+get_connection    ``volume_id``, ``host``   ``connection``: as Cinder's
                                             ``initialize_connection`` returns
-============== ============================ ===============================
+================= ========================= ===================================
 
 The calls on alarms and the trash, and ``get_volume``, are since 1.2: an agent
 that does not declare the operation ``edit`` does not have them. A marker
