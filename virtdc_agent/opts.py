@@ -506,6 +506,7 @@ API_OPTS = [
     ),
     cfg.IntOpt(
         'threads',
+        mutable=True,
         default=8,
         min=1,
         max=256,
@@ -514,6 +515,7 @@ API_OPTS = [
     ),
     cfg.IntOpt(
         'max_watchers',
+        mutable=True,
         default=32,
         min=1,
         max=1024,
@@ -534,11 +536,13 @@ API_OPTS = [
     ),
     cfg.StrOpt(
         'tls_certificate_file',
+        mutable=True,
         help='Certificate, with its chain, in PEM. With it the API is '
         'served over TLS alone.',
     ),
     cfg.StrOpt(
         'tls_key_file',
+        mutable=True,
         help='Private key of the certificate, in PEM.',
     ),
     cfg.StrOpt(
@@ -553,12 +557,14 @@ API_OPTS = [
     ),
     cfg.StrOpt(
         'tokens_file',
+        mutable=True,
         default='$state_path/tokens',
         help='Static tokens, hashed; "virtdc-manage token" writes it. It is '
         'read again when it changes.',
     ),
     cfg.FloatOpt(
         'rate_per_s',
+        mutable=True,
         default=50.0,
         min=0.0,
         max=100_000.0,
@@ -567,6 +573,7 @@ API_OPTS = [
     ),
     cfg.IntOpt(
         'burst',
+        mutable=True,
         default=200,
         min=1,
         max=100_000,

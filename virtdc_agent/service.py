@@ -126,6 +126,7 @@ class Service:
         self._purger: Purger | None = None
         self._periodic: list[Periodic] = []
         self._server: bus.CallServer | None = None
+        self._application: Api | None = None
         self._api: ApiServer | None = None
         self._monitoring: MonitoringServer | None = None
 
@@ -163,14 +164,19 @@ class Service:
         )
         self._outbox = self._make_outbox(journal)
         self._executor = self._make_executor(journal, handlers)
-        self._purger = self._make_purger(keeping)
-        self._periodic = self._make_periodic(journal, keeping, intake)
+        self._purger = Purger(
+            keeping=keeping, retention=_retention(self._conf)
+        )
+        self._periodic = self._make_periodic(
+            journal, keeping, intake, self._purger
+        )
         describer = self._describer(journal, handlers)
         self._server = self._make_server(journal, intake, describer)
         if self._conf.api.enabled:
-            self._api = self._api_over(
+            self._application = self._api_over(
                 journal, keeping, intake, handlers
-            ).make_server()
+            )
+            self._api = self._application.make_server()
         if self._api is not None or self._conf.monitoring.enabled:
             self._space.start()
         if self._conf.monitoring.enabled:
@@ -186,7 +192,6 @@ class Service:
         self._exporters.resume(lambda: self._attached(journal))
         self._outbox.start()
         self._executor.start()
-        self._purger.start()
         for one in self._periodic:
             one.start()
         self._server.start()
@@ -212,8 +217,9 @@ class Service:
         """Read the configuration again, and use of it what may change.
 
         Those are the options that are marked as mutable: log levels, the
-        policies with their limits, and what is kept. If it cannot be used,
-        the log says why and all goes on as before.
+        policies with their limits, what is kept, and of the API its rates,
+        threads, tokens and certificate. If it cannot be used, the log says
+        why and all goes on as before.
         """
         try:
             self._conf.mutate_config_files()
@@ -224,6 +230,8 @@ class Service:
                 if chosen[lane] != self._chosen[lane]
             }
             retention = _retention(self._conf)
+            if self._application is not None:
+                self._application.reload()
         except (cfg.Error, exceptions.ConfigInvalid) as exc:
             LOG.error('The changed configuration is not used: %s', exc)
             return
@@ -238,7 +246,10 @@ class Service:
                 *chosen[lane][:2],
             )
         self._chosen = chosen
-        LOG.info('The configuration was read again.')
+        LOG.info(
+            'The configuration was read again. What was ignored needs a '
+            'restart.'
+        )
 
     def stop(self) -> bool:
         """Take no more, finish what runs, tell it, and end.
@@ -259,8 +270,6 @@ class Service:
         idle = True
         if self._executor is not None:
             idle = self._executor.drain(self._conf.agent.drain_timeout_s)
-        if self._purger is not None:
-            self._purger.stop()
         if self._outbox is not None:
             self._outbox.stop()
         if idle and self._journal is not None:
@@ -293,6 +302,7 @@ class Service:
         journal: SqlJournal,
         keeping: interfaces.JournalKeeping,
         intake: Intake,
+        purger: Purger,
     ) -> list[Periodic]:
         options = self._conf.agent
         emptier = Emptier(journal=journal, intake=intake, clock=self._clock)
@@ -304,6 +314,12 @@ class Service:
                 clock=self._clock,
                 interval_s=_TELL_INTERVAL_S,
                 is_first_at_once=True,
+            ),
+            Periodic(
+                'purge',
+                purger.purge,
+                clock=self._clock,
+                interval_s=self._conf.retention.interval_s,
             ),
             Periodic(
                 'trash',
@@ -453,14 +469,6 @@ class Service:
         self._reach.start()
         return serving.make_server(
             self._board, self.health, self._conf.monitoring
-        )
-
-    def _make_purger(self, keeping: interfaces.JournalKeeping) -> Purger:
-        return Purger(
-            keeping=keeping,
-            retention=_retention(self._conf),
-            clock=self._clock,
-            interval_s=self._conf.retention.interval_s,
         )
 
     def _sweep(self) -> None:

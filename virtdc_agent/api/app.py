@@ -31,15 +31,13 @@ class Settings:
     :param authenticators: each knows one kind of credential.
     :param local_only: nobody is authenticated; keep others' web pages out.
     :param secure: reached over TLS alone.
-    :param rate: requests a second of each caller; 0: no limit.
-    :param burst: how many at once.
+    :param requests: how many each caller may make.
     """
 
     authenticators: Sequence[callers.Authenticator]
     local_only: bool = False
     secure: bool = False
-    rate: float = 0.0
-    burst: int = 100
+    requests: rates.Rates
     enable_sse: bool = True
     console: bool = True
 
@@ -56,9 +54,7 @@ def make_application(platform: Platform, settings: Settings) -> Application:
     middleware.append(
         admission.Admission(
             settings.authenticators,
-            requests=rates.Rates(
-                platform.clock, per_s=settings.rate, burst=settings.burst
-            ),
+            requests=settings.requests,
             failures=rates.Rates(
                 platform.clock, per_s=FAILURES_PER_S, burst=FAILURES_BURST
             ),

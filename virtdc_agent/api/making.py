@@ -19,6 +19,7 @@ from virtdc_agent.api import callers
 from virtdc_agent.api import keystone
 from virtdc_agent.api.platform import Platform
 from virtdc_agent.api import policies
+from virtdc_agent.api import rates
 from virtdc_agent.api import server
 from virtdc_agent.api import tokens
 from virtdc_agent.api import watching
@@ -64,6 +65,11 @@ class Api:
             poll_s=conf.api.poll_interval_s if others_write else None,
             max_watchers=conf.api.max_watchers,
         )
+        self._rates = rates.Rates(
+            clock, per_s=conf.api.rate_per_s, burst=conf.api.burst
+        )
+        self._tokens: tokens.Tokens | None = None
+        self._server: server.ApiServer | None = None
         platform = Platform(
             journal=journal,
             keeping=keeping,
@@ -83,11 +89,10 @@ class Api:
         application = app.make_application(
             platform,
             app.Settings(
-                authenticators=_authenticators(conf),
+                authenticators=self._authenticators(),
                 local_only=strategy == 'none',
                 secure=bool(conf.api.tls_certificate_file),
-                rate=conf.api.rate_per_s,
-                burst=conf.api.burst,
+                requests=self._rates,
                 enable_sse=conf.api.enable_sse,
                 console=conf.api.console,
             ),
@@ -103,14 +108,55 @@ class Api:
         """
         options = self._conf.api
         check_exposure(self._conf)
-        return server.ApiServer(
+        self._tls = _tls(self._conf)
+        self._server = server.ApiServer(
             self.application,
             address=(options.bind_host, options.bind_port),
             threads=options.threads + options.max_watchers,
             clock=self._clock,
-            tls=_tls(self._conf),
+            tls=self._tls,
             on_stop=self._watch.close,
         )
+        return self._server
+
+    def reload(self) -> None:
+        """Use what the configuration says now, as far as it may change.
+
+        A certificate is read again though its name is the same.
+
+        :raises ConfigInvalid: it cannot be used; all is as it was.
+        """
+        options = self._conf.api
+        if self._tokens is not None:
+            tokens.read(options.tokens_file)
+        if self._server is not None:
+            wanted = _tls(self._conf)
+            if (wanted is None) != (self._tls is None):
+                raise exceptions.ConfigInvalid(
+                    'To have TLS or to have none, by [api] '
+                    'tls_certificate_file, the agent has to be restarted.'
+                )
+            if wanted is not None:
+                self._server.use_certificate(*wanted)
+            self._server.use_threads(options.threads + options.max_watchers)
+        if self._tokens is not None:
+            self._tokens.use(options.tokens_file)
+        self._watch.use(options.max_watchers)
+        self._rates.use(per_s=options.rate_per_s, burst=options.burst)
+
+    def _authenticators(self) -> Sequence[callers.Authenticator]:
+        match self._conf.api.auth_strategy:
+            case 'token':
+                self._tokens = tokens.Tokens(self._conf.api.tokens_file)
+                if not self._tokens.entries:
+                    LOG.warning(
+                        'There are no tokens: nobody can use the API. '
+                        '"virtdc-manage token create" makes one.'
+                    )
+                return [self._tokens]
+            case 'keystone':
+                return [keystone.Keystone()]
+        return [callers.Anybody()]
 
 
 def check_exposure(conf: cfg.ConfigOpts) -> None:
@@ -144,23 +190,6 @@ def _tls(conf: cfg.ConfigOpts) -> tuple[str, str] | None:
             'both or neither.'
         )
     return (certificate, key) if certificate else None
-
-
-def _authenticators(
-    conf: cfg.ConfigOpts,
-) -> Sequence[callers.Authenticator]:
-    match conf.api.auth_strategy:
-        case 'token':
-            known = tokens.Tokens(conf.api.tokens_file)
-            if not known.entries:
-                LOG.warning(
-                    'There are no tokens: nobody can use the API. '
-                    '"virtdc-manage token create" makes one.'
-                )
-            return [known]
-        case 'keystone':
-            return [keystone.Keystone()]
-    return [callers.Anybody()]
 
 
 def _enforcer(conf: cfg.ConfigOpts) -> Any:

@@ -25,26 +25,31 @@ class Rates:
         self, clock: interfaces.Clock, *, per_s: float, burst: int
     ) -> None:
         self._clock = clock
-        self._per_s = per_s
-        self._burst = float(burst)
+        self.use(per_s=per_s, burst=burst)
         self._lock = threading.Lock()
         self._buckets: collections.OrderedDict[str, tuple[float, float]] = (
             collections.OrderedDict()
         )
 
+    def use(self, *, per_s: float, burst: int) -> None:
+        """Fill at another rate from now on."""
+        # Together, for who takes one meanwhile.
+        self._pace = (per_s, float(burst))
+
     def take(self, key: str) -> int:
         """Take one; return 0, or in how many seconds there will be one."""
-        if not self._per_s:
+        per_s, burst = self._pace
+        if not per_s:
             return 0
         now = self._clock.monotonic()
         with self._lock:
-            level, at = self._buckets.pop(key, (self._burst, now))
-            level = min(self._burst, level + (now - at) * self._per_s)
+            level, at = self._buckets.pop(key, (burst, now))
+            level = min(burst, level + (now - at) * per_s)
             taken = level >= 1
             self._buckets[key] = (level - 1 if taken else level, now)
             if len(self._buckets) > MAX_KEYS:
                 self._buckets.popitem(last=False)
-        return 0 if taken else max(1, math.ceil((1 - level) / self._per_s))
+        return 0 if taken else max(1, math.ceil((1 - level) / per_s))
 
     def __len__(self) -> int:
         """Return how many callers are remembered."""

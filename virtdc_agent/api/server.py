@@ -181,10 +181,7 @@ class ApiServer:
             try:
                 server.ssl_adapter = _Adapter(*tls)
             except (OSError, ValueError) as exc:
-                raise exceptions.ConfigInvalid(
-                    '[api] tls_certificate_file or tls_key_file cannot be '
-                    f'used: {exc}'
-                ) from exc
+                raise _unusable(exc) from exc
         self._error: Exception | None = None
         self._listening = threading.Event()
         self._changed = threading.Condition()
@@ -203,6 +200,34 @@ class ApiServer:
         """Where it listens, once it does."""
         port: int = self._server.socket.getsockname()[1]
         return port
+
+    def use_threads(self, threads: int) -> None:
+        """Answer with so many threads from now on.
+
+        Those that are too many end once they have answered.
+        """
+        pool = self._server.requests
+        surplus = len(pool._threads) - threads
+        pool.min = pool.max = threads
+        self._server.keep_alive_conn_limit = 4 * threads
+        if surplus > 0:
+            pool.shrink(surplus)
+        elif surplus < 0:
+            pool.grow(-surplus)
+
+    def use_certificate(self, certificate: str, key: str) -> None:
+        """Show another certificate to those who connect from now on.
+
+        For a server that has one.
+
+        :raises ConfigInvalid: it cannot be used; the former one is shown.
+        """
+        try:
+            # A pair that does not match would spoil what is in use.
+            _Adapter(certificate, key)
+            self._server.ssl_adapter.context.load_cert_chain(certificate, key)
+        except (OSError, ValueError) as exc:
+            raise _unusable(exc) from exc
 
     def start(self) -> None:
         """Listen from now on.
@@ -253,3 +278,9 @@ class ApiServer:
                 until = getattr(connection, 'until', None)
                 if until is not None and now > until:
                     connection.cut_off()
+
+
+def _unusable(exc: Exception) -> exceptions.ConfigInvalid:
+    return exceptions.ConfigInvalid(
+        f'[api] tls_certificate_file or tls_key_file cannot be used: {exc}'
+    )

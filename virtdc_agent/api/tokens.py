@@ -212,6 +212,12 @@ class Tokens:
         self._seen = _stamp(path)
         self._entries = read(path)
 
+    def use(self, path: str) -> None:
+        """Know those of another file from now on."""
+        with self._lock:
+            if path != self._path:
+                self._path, self._seen = path, ()
+
     @property
     def entries(self) -> Sequence[Entry]:
         """The tokens that are known now."""

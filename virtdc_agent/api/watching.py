@@ -61,6 +61,11 @@ class Watch:
         self._closed = False
         journal.subscribe(self._hint)
 
+    def use(self, max_watchers: int) -> None:
+        """Admit so many from now on; those that are there may stay."""
+        with self._changed:
+            self._max_watchers = max_watchers
+
     @property
     def watchers(self) -> int:
         """How many are admitted now."""

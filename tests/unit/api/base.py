@@ -17,6 +17,7 @@ from virtdc_agent.api import app
 from virtdc_agent.api import callers
 from virtdc_agent.api.platform import Platform
 from virtdc_agent.api import policies
+from virtdc_agent.api import rates
 from virtdc_agent.api import watching
 from virtdc_agent.backends.memory import MemoryBackend
 from virtdc_agent.backends.memory_storage import MemoryStranger
@@ -163,7 +164,11 @@ class ApiCase(base.TestCase):
 
     def make_settings(self) -> app.Settings:
         return dataclasses.replace(
-            app.Settings(authenticators=[Named(CALLERS)]), **self.settings
+            app.Settings(
+                authenticators=[Named(CALLERS)],
+                requests=rates.Rates(self.clock, per_s=0.0, burst=1),
+            ),
+            **self.settings,
         )
 
     def ask(

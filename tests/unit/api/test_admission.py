@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from falcon import testing
 
 from tests.unit.api import base
@@ -101,7 +103,9 @@ class TestLocalOnly(base.ApiCase):
 
 
 class TestRates(base.ApiCase):
-    settings = {'rate': 2.0, 'burst': 3}
+    def make_settings(self):
+        pace = rates.Rates(self.clock, per_s=2.0, burst=3)
+        return dataclasses.replace(super().make_settings(), requests=pace)
 
     def test_each_caller_has_its_own(self) -> None:
         for _ in range(3):

@@ -6,12 +6,13 @@ back with it. Always the same ones: what is found is found again.
 
 from __future__ import annotations
 
+import dataclasses
+
 import hypothesis
 import schemathesis
 from schemathesis.specs.openapi import checks
 
 from tests.unit.api import base
-from virtdc_agent.api import app
 from virtdc_agent.api import tokens
 
 EXAMPLES = 15
@@ -25,7 +26,10 @@ class TestConformity(base.ApiCase):
         self.token, entry = tokens.make('admin', ['admin'], '')
         path.touch(0o600)
         path.write_text(entry.line)
-        return app.Settings(authenticators=[tokens.Tokens(str(path))])
+        return dataclasses.replace(
+            super().make_settings(),
+            authenticators=[tokens.Tokens(str(path))],
+        )
 
     def setUp(self) -> None:
         super().setUp()
