@@ -19,6 +19,7 @@ from virtdc_agent.contract import alarms
 from virtdc_agent.contract import catalogue
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
+from virtdc_agent.contract.events import OWN_METADATA
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
 
@@ -56,8 +57,11 @@ HINTS: Mapping[str, str] = {
     Reason.LOST: 'Its agents died while they executed it. Have the operators '
     'of the data centre find out why, and then retry it.',
 }
+UNKNOWN = 'no answer'
+"""Stands for the state of an event that nobody can tell now."""
 OPEN = frozenset({State.WAITING, State.RUNNING})
 _NOT_RETRIED = frozenset({Operation.CONNECT, Operation.DISCONNECT})
+_REMOVING = frozenset({Operation.DELETE, Operation.UNMANAGE})
 _LONG_ID = re.compile('[0-9a-f]{32}|[0-9a-f-]{36}')
 
 
@@ -208,6 +212,25 @@ class AlarmRow:
         )
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ToldAlarm:
+    """What the cloud says of an alarm to those who may not list any."""
+
+    kind: str
+    message: str
+    effect: str
+
+
+def told_alarm(kind: str, message: str) -> ToldAlarm:
+    """Return what a volume's properties say of its alarm."""
+    known = catalogue.CATALOGUE.get(kind)
+    return ToldAlarm(
+        kind=wording.printable(kind),
+        message=wording.printable(message),
+        effect=known.effect if known else '',
+    )
+
+
 def event_row(
     view: View, viewer: Viewer, named: Named, now: datetime.datetime
 ) -> EventRow:
@@ -240,6 +263,26 @@ def event_row(
     )
 
 
+def unknown_row(event_id: str, why: str) -> EventRow:
+    """Return the row of an event that the data centre does not tell of."""
+    return EventRow(
+        id=event_id,
+        operation='event',
+        volume=Named(volume_id=''),
+        age='',
+        created_at='',
+        state=UNKNOWN,
+        bar=None,
+        progress='',
+        origin='',
+        who='',
+        why=wording.printable(why),
+        hint='',
+        can_cancel=False,
+        can_retry=False,
+    )
+
+
 def event_page(
     view: View, viewer: Viewer, named: Named, now: datetime.datetime
 ) -> EventPage:
@@ -247,8 +290,6 @@ def event_page(
     row = event_row(view, viewer, named, now)
     requester = view['requested_by']
     facts = [
-        ('State', row.state),
-        ('Progress', row.bar.text if row.bar else row.progress),
         ('Bytes', _bytes(view)),
         ('Attempt', str(view.get('attempt') or '')),
         ('In the queue', _ahead(view.get('queue'))),
@@ -324,24 +365,43 @@ def worst_first(views: Sequence[View]) -> Sequence[View]:
     )
 
 
-def named_of(view: View, volumes: Mapping[str, View]) -> Named:
-    """Return what an event's volume is called.
+def names_of(
+    views: Sequence[View], volumes: Mapping[str, View]
+) -> Mapping[str, Named]:
+    """Return what the volumes of events are called, by id.
 
+    :param views: the events, newest first: they tell of what is not there.
     :param volumes: those that the data centre has, by id.
     """
-    volume_id = str(view['volume_id'])
-    volume = volumes.get(volume_id)
-    if volume is not None:
-        return Named(
-            volume_id=volume_id,
-            name=str(volume['name']),
-            is_in_cloud=volume['origin'] == Origin.CLOUD,
+    events: dict[str, list[View]] = {}
+    for view in views:
+        events.setdefault(str(view['volume_id']), []).append(view)
+    return {
+        volume_id: (
+            Named(
+                volume_id=volume_id,
+                name=str(volumes[volume_id]['name']),
+                is_in_cloud=volumes[volume_id]['origin'] == Origin.CLOUD,
+            )
+            if volume_id in volumes
+            else _absent(volume_id, its)
         )
+        for volume_id, its in events.items()
+    }
+
+
+def _absent(volume_id: str, its: Sequence[View]) -> Named:
+    names = [(one.get('parameters') or {}).get('name') for one in its]
+    of_cloud = [one for one in its if one['origin'] == Origin.CLOUD]
     return Named(
         volume_id=volume_id,
-        name=str((view.get('parameters') or {}).get('name') or ''),
-        # It is on the way from there to here, or the other way round.
-        is_in_cloud=view['origin'] == Origin.CLOUD and view['state'] in OPEN,
+        name=str(next(filter(None, names), '')),
+        # What the data centre has lost, the cloud still has.
+        is_in_cloud=bool(of_cloud)
+        and not any(
+            one['operation'] in _REMOVING and one['state'] == State.SUCCESS
+            for one in of_cloud
+        ),
     )
 
 
@@ -431,7 +491,13 @@ def _ahead(queue: View | None) -> str:
 def _wanted(parameters: View) -> str:
     said = []
     for name, value in sorted(parameters.items()):
-        if value in (None, '', [], {}):
+        if isinstance(value, Mapping):
+            value = ', '.join(
+                f'{key}={inner}'
+                for key, inner in sorted(value.items())
+                if not key.startswith(OWN_METADATA)
+            )
+        if value in (None, '', []):
             continue
         if name.endswith('_bytes'):
             name, value = name.removesuffix('_bytes'), wording.size_text(value)

@@ -83,6 +83,12 @@ def shared_lab() -> stack.Lab:
     return start(settings())
 
 
+@functools.cache
+def keystone_lab() -> stack.Lab:
+    """Return the one that tests with real users share."""
+    return start(settings(keystone=True, rest=True, horizon=True))
+
+
 class CloudCase(unittest.TestCase):
     """A test in the shared cloud; it leaves all services running.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import functools
 import json
 import os
 import pty
@@ -14,12 +13,6 @@ from tests.functional import base
 from tools.lab import installation
 from tools.lab import rest
 from tools.lab import stack
-
-
-@functools.cache
-def keystone_lab() -> stack.Lab:
-    """Return the one lab of these tests."""
-    return base.start(base.settings(keystone=True, rest=True))
 
 
 class OscCase(base.CloudCase):
@@ -47,7 +40,7 @@ class OscCase(base.CloudCase):
 
     def get_lab(self) -> stack.Lab:
         """Return the lab to test in."""
-        return keystone_lab()
+        return base.keystone_lab()
 
     def openstack(
         self, *arguments: str, expected: int = 0

@@ -200,8 +200,16 @@ BORDERS: Mapping[str, Border] = {
     'cinder_virtdc.wording': Border(standard=PURE),
     # In the web server of the dashboard: without Cinder, the bus, the agent.
     'cinder_virtdc.horizon': Border(
-        own=(*CONTRACT, 'cinder_virtdc.rest_client', 'cinder_virtdc.wording'),
-        libraries=['django', 'horizon', 'openstack_dashboard'],
+        own=(
+            *CONTRACT,
+            'cinder_virtdc.properties',
+            'cinder_virtdc.rest_client',
+            'cinder_virtdc.wording',
+        ),
+        libraries=[
+            *('django', 'horizon', 'keystoneauth1', 'openstack_auth'),
+            'openstack_dashboard',
+        ],
     ),
     # What it says, as plain values: tested without the dashboard.
     'cinder_virtdc.horizon.calls': Border(

@@ -76,6 +76,7 @@ def _run(options: argparse.Namespace) -> None:
         keystone=options.keystone or options.glance or options.horizon,
         glance=options.glance,
         horizon=options.horizon,
+        rest=options.virtdc and options.horizon,
     )
     with stack.Lab(options.folder, settings, report=_report) as lab:
         print(exports(lab.environment))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import hashlib
+import importlib.metadata
 from pathlib import Path
 import sys
 
@@ -17,6 +18,7 @@ from tools.lab import processes
 ROOT = Path(__file__).resolve().parents[2]
 STAMP = '.virtdc-stamp'
 """Name of the file that tells of what an environment was made."""
+_NEEDS = ('requirements.txt', 'setup.cfg')
 
 
 class Environment:
@@ -24,6 +26,7 @@ class Environment:
 
     :param name: of the step, and of its log.
     :param constraints: file with the versions of everything.
+    :param extra: the product too, with one of its extras, from the sources.
     """
 
     def __init__(
@@ -34,11 +37,13 @@ class Environment:
         name: str,
         constraints: Path,
         packages: Sequence[str],
+        extra: str = '',
     ) -> None:
         self._supervisor = supervisor
         self._name = name
         self._constraints = constraints
         self._packages = tuple(packages)
+        self._extra = extra
         self.installation = installation.Installation(prefix)
 
     def make(self) -> None:
@@ -58,7 +63,12 @@ class Environment:
             self._name,
             [uv, 'pip', 'install', '--quiet']
             + ['--python', self.installation.program('python')]
-            + ['--constraints', str(self._constraints), *self._packages],
+            + ['--constraints', str(self._constraints), *self._packages]
+            + (
+                ['--editable', f'{ROOT}[{self._extra}]'] if self._extra else []
+            ),
+            # Known here, whether the sources are in git or not.
+            {'PBR_VERSION': importlib.metadata.version('virtdc')},
             timeout_s=600.0,
         )
         stamp.write_text(wanted, encoding='ascii')
@@ -69,4 +79,8 @@ class Environment:
             repr(self._packages).encode(),
             self._constraints.read_bytes(),
         ]
+        if self._extra:
+            # What it needs, and where it is.
+            parts += [str(ROOT).encode(), self._extra.encode()]
+            parts += [(ROOT / name).read_bytes() for name in _NEEDS]
         return hashlib.sha256(b'\0'.join(parts)).hexdigest()

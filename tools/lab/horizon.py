@@ -1,9 +1,10 @@
-"""Horizon, the dashboard, in an environment of its own."""
+"""Horizon, the dashboard, with our plugin, in an environment of its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 import secrets
+import shutil
 
 from tools.lab import configuration
 from tools.lab import environment
@@ -13,6 +14,7 @@ from tools.lab import processes
 from tools.lab import wsgi
 
 _PACKAGES = ('horizon', 'glance', 'PyMySQL')
+_ENABLED = environment.ROOT / 'cinder_virtdc' / 'horizon' / 'enabled'
 
 _SETTINGS = """\
 from openstack_dashboard.settings import HORIZON_CONFIG
@@ -66,11 +68,16 @@ def dashboard(
         name='dashboard-venv',
         constraints=environment.ROOT / 'constraints-horizon.txt',
         packages=_PACKAGES,
+        extra='horizon',
     )
 
 
 class Horizon:
-    """The dashboard under uWSGI, its static files made once per install."""
+    """The dashboard under uWSGI, its static files made once per install.
+
+    Our plugin is enabled; without the data centre's API in the catalogue,
+    nothing is to be seen of it.
+    """
 
     def __init__(
         self,
@@ -106,7 +113,7 @@ class Horizon:
         )
 
     def prepare(self) -> None:
-        """Write the settings; collect and compress the static files."""
+        """Write the settings, collect and compress the static files."""
         (self._folder / 'sessions').mkdir(parents=True, exist_ok=True)
         settings = _SETTINGS.format(
             secret=secrets.token_urlsafe(32),
@@ -121,6 +128,7 @@ class Horizon:
         ):
             configuration.write(self._folder / package / '__init__.py', '')
             configuration.write(self._folder / package / f'{module}.py', text)
+        self._enable_plugin()
         stamp = self._static / environment.STAMP
         # They are made anew with their environment.
         wanted = (self._venv.prefix / environment.STAMP).read_text('ascii')
@@ -136,3 +144,11 @@ class Horizon:
                 self._environment,
             )
         stamp.write_text(wanted, encoding='ascii')
+
+    def _enable_plugin(self) -> None:
+        """Do what an installation does: copy the files that enable it."""
+        (package,) = self._venv.prefix.glob(
+            'lib/python*/site-packages/openstack_dashboard'
+        )
+        for path in sorted(_ENABLED.glob('_*_*.py')):
+            shutil.copyfile(path, package / 'local' / 'enabled' / path.name)

@@ -84,6 +84,8 @@ def _run(arguments: argparse.Namespace, screen: Screen) -> int:
             keystone=True,
             glance=arguments.horizon,
             horizon=arguments.horizon,
+            # What our part of the dashboard asks.
+            rest=arguments.horizon,
         ),
         report=screen.step,
     )

@@ -65,13 +65,17 @@ ALARM: dict[str, Any] = {
 
 def event_row(**changes: Any) -> rows.EventRow:
     view = {**EVENT, **changes}
-    return rows.event_row(view, ME, rows.named_of(view, {}), NOW)
+    return rows.event_row(view, ME, named(view), NOW)
 
 
 def alarm_row(**changes: Any) -> rows.AlarmRow:
     return rows.alarm_row(
         {**ALARM, **changes}, ME, rows.Named(volume_id='v1', name='data'), NOW
     )
+
+
+def named(view: Any) -> rows.Named:
+    return rows.names_of([view], {})['v1']
 
 
 class TestEventRow(base.TestCase):
@@ -133,11 +137,15 @@ class TestEventRow(base.TestCase):
     def test_a_row_changes_only_with_its_event(self) -> None:
         view = EVENT
         later = NOW + datetime.timedelta(seconds=30)
-        named = rows.named_of(view, {})
         self.assertEqual(
-            rows.event_row(view, ME, named, NOW),
-            rows.event_row(view, ME, named, later),
+            rows.event_row(view, ME, named(view), NOW),
+            rows.event_row(view, ME, named(view), later),
         )
+
+    def test_one_that_nobody_can_tell_of(self) -> None:
+        row = rows.unknown_row('e1', 'No answer.')
+        self.assertEqual(('e1', 'No answer.'), (row.id, row.why))
+        self.assertFalse(row.can_cancel or row.can_retry)
 
     def test_every_reason_has_words(self) -> None:
         for reason in events.Reason:
@@ -149,7 +157,7 @@ class TestEventRow(base.TestCase):
 class TestEventPage(base.TestCase):
     def page(self, **changes: Any) -> rows.EventPage:
         view = {**EVENT, **changes}
-        return rows.event_page(view, ME, rows.named_of(view, {}), NOW)
+        return rows.event_page(view, ME, named(view), NOW)
 
     def test_facts(self) -> None:
         facts = dict(
@@ -166,6 +174,15 @@ class TestEventPage(base.TestCase):
         many = self.page(queue={'ahead': 1000, 'is_exact': False})
         self.assertIn(('In the queue', '1000 or more before it'), many.facts)
 
+    def test_what_is_the_service_s_own_is_not_wanted_by_people(self) -> None:
+        metadata = {'virtdc.volume_type': 'thick', 'owner': 'me', 'a': 'b'}
+        for given_, wanted in (
+            ({'metadata': metadata}, 'metadata: a=b, owner=me'),
+            ({'metadata': {'virtdc.volume_type': 'thick'}}, None),
+        ):
+            facts = dict(self.page(parameters=given_).facts)
+            self.assertEqual(wanted, facts.get('Wanted'))
+
     def test_nothing_is_said_of_what_is_not_known(self) -> None:
         page = self.page(agent=None, parameters={})
         self.assertNotIn('Executed by', dict(page.facts))
@@ -173,19 +190,30 @@ class TestEventPage(base.TestCase):
         self.assertNotIn('Request', dict(page.ids))
 
 
-class TestNamed(base.TestCase):
+class TestNames(base.TestCase):
+    def named(self, *changes: dict[str, Any], **volumes: Any) -> rows.Named:
+        views = [{**EVENT, **one} for one in changes]
+        return rows.names_of(views, volumes)['v1']
+
     def test_the_data_centre_knows_best(self) -> None:
         volume = {'name': 'new', 'origin': 'cloud'}
-        named = rows.named_of(EVENT, {'v1': volume})
-        self.assertEqual(('new', True), (named.shown, named.is_in_cloud))
+        found = self.named({}, v1=volume)
+        self.assertEqual(('new', True), (found.shown, found.is_in_cloud))
 
     def test_one_that_is_not_there(self) -> None:
-        named = rows.named_of(EVENT, {})
-        self.assertEqual(('copy', False), (named.shown, named.is_in_cloud))
-        named = rows.named_of({**EVENT, 'origin': 'cloud'}, {})
-        self.assertTrue(named.is_in_cloud)
-        gone = {**EVENT, 'origin': 'cloud', 'state': 'success'}
-        self.assertFalse(rows.named_of(gone, {}).is_in_cloud)
+        created = {'origin': 'cloud', 'operation': 'create'}
+        deleted = {'operation': 'delete', 'parameters': {}, 'state': 'success'}
+        for events_, is_in_cloud in (
+            ([{}], False),
+            ([created], True),
+            ([deleted, created], True),
+            ([{**deleted, 'origin': 'cloud'}, created], False),
+            ([{**deleted, 'origin': 'cloud', 'state': 'failed'}], True),
+        ):
+            with self.subTest(events=events_):
+                found = self.named(*events_)
+                self.assertEqual(is_in_cloud, found.is_in_cloud)
+        self.assertEqual('copy', self.named(deleted, created).shown)
 
     def test_one_without_a_name(self) -> None:
         volume_id = '01234567-89ab-cdef-0123-456789abcdef'
@@ -200,7 +228,7 @@ class TestNamed(base.TestCase):
             'state': 'failed',
             'message': text,
         }
-        page = rows.event_page(view, ME, rows.named_of(view, {}), NOW)
+        page = rows.event_page(view, ME, named(view), NOW)
         alarm = alarm_row(message=text, acknowledged_by='b', comment=text)
         for said in (
             *(page.row.name, page.row.who, page.row.why),
@@ -233,6 +261,12 @@ class TestAlarmRow(base.TestCase):
     def test_a_kind_of_a_newer_data_centre(self) -> None:
         row = alarm_row(kind='new', severity='awful', details={})
         self.assertEqual(('', '', ''), (row.repair, row.who, row.happened_at))
+
+    def test_what_the_cloud_says(self) -> None:
+        told = rows.told_alarm('volume-deleted', 'Gone\u202e.')
+        self.assertEqual('Gone\ufffd.', told.message)
+        self.assertEqual(catalogue.VOLUME_DELETED.effect, told.effect)
+        self.assertEqual('', rows.told_alarm('new', '').effect)
 
     def test_the_worst_first(self) -> None:
         seen = {**ALARM, 'severity': 'critical', 'acknowledged_by': 'x'}

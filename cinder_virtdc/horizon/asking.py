@@ -1,0 +1,115 @@
+"""Who asks the data centre, and where it is: taken from the user's session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from keystoneauth1 import adapter
+from keystoneauth1 import token_endpoint
+from openstack_auth import utils as auth_utils
+from openstack_dashboard.api import base
+from openstack_dashboard import exceptions
+
+from cinder_virtdc.horizon.calls import DataCentre
+from cinder_virtdc.horizon import rows
+from cinder_virtdc.rest_client import ApiError
+from cinder_virtdc.rest_client import Client
+from cinder_virtdc.rest_client import SERVICE_TYPE
+from cinder_virtdc.rest_client import View
+
+PERMISSION = f'openstack.services.{SERVICE_TYPE}'
+"""Whose catalog has a data centre in the region has this, by Horizon."""
+TIMEOUT_S = 5.0
+"""How long a page waits for one answer, unless ``VIRTDC_TIMEOUT_S`` says."""
+_ATTRIBUTE = '_virtdc_data_centre'
+
+
+def data_centre(request: Any) -> DataCentre:
+    """Return the one of a request, asked with its user's token.
+
+    :raises ApiError: the catalog names none.
+    """
+    found = getattr(request, _ATTRIBUTE, None)
+    if found is None:
+        found = DataCentre(_client(request))
+        setattr(request, _ATTRIBUTE, found)
+    if not isinstance(found, DataCentre):
+        raise AssertionError('the attribute is ours')
+    return found
+
+
+def viewer(request: Any) -> rows.Viewer:
+    """Return who looks, and what the data centre lets them do.
+
+    :raises ApiError: it does not say.
+    """
+    return rows.Viewer(
+        user_id=request.user.id,
+        user_name=request.user.username,
+        may=data_centre(request).may,
+    )
+
+
+def dashboard_of(request: Any) -> str:
+    """Return the slug of the dashboard that a page is in."""
+    return str(request.horizon['dashboard'].slug)
+
+
+def scope_of(request: Any) -> str | None:
+    """Return whose things a page is about; ``None``: everybody's."""
+    if dashboard_of(request) == 'admin':
+        return None
+    return str(request.user.project_id)
+
+
+def event_row(request: Any, view: View, named: rows.Named) -> rows.EventRow:
+    """Return the row of an event whose volume is known."""
+    return rows.event_row(view, viewer(request), named, timezone.now())
+
+
+def event_rows(request: Any, views: list[View]) -> list[rows.EventRow]:
+    """Return the rows of events of any volumes."""
+    volume_ids = {str(one['volume_id']) for one in views}
+    volumes = data_centre(request).volumes(volume_ids, scope_of(request))
+    names = rows.names_of(views, volumes)
+    return [
+        event_row(request, view, names[str(view['volume_id'])])
+        for view in views
+    ]
+
+
+def alarm_rows(request: Any, views: list[View]) -> list[rows.AlarmRow]:
+    """Return the rows of alarms, the worst first."""
+    return [
+        rows.alarm_row(view, viewer(request), _subject(view), timezone.now())
+        for view in rows.worst_first(views)
+    ]
+
+
+def _subject(view: View) -> rows.Named:
+    """Return what an alarm is about; some are about no volume."""
+    name = (view.get('details') or {}).get('name')
+    return rows.Named(
+        volume_id=str(view['subject']),
+        name=str(name or ''),
+        is_in_cloud=str(view['kind']).startswith('volume-'),
+    )
+
+
+def _client(request: Any) -> Client:
+    try:
+        endpoint = base.url_for(request, SERVICE_TYPE)
+    except exceptions.ServiceCatalogException as exc:
+        raise ApiError(Client.no_endpoint) from exc
+    # As Horizon verifies whom it talks to. The token goes to no address but
+    # the catalog's.
+    session = auth_utils.get_session(
+        auth=token_endpoint.Token(endpoint, request.user.token.id),
+        redirect=False,
+        timeout=getattr(settings, 'VIRTDC_TIMEOUT_S', TIMEOUT_S),
+    )
+    return Client(
+        adapter.Adapter(session, service_type=SERVICE_TYPE, connect_retries=0)
+    )
