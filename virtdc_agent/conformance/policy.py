@@ -121,7 +121,8 @@ class PolicyRules(unittest.TestCase):
         """Return policies with windows to show them, in order."""
         pairs = []
         for seed in range(self.walks):
-            dice = random.Random(seed)  # noqa: S311 - not for secrets
+            # Not for secrets.
+            dice = random.Random(seed)  # noqa: S311 # nosec B311
             policy = self.make_policy(dice.choice((1, 2, 10, 100)))
             for _ in range(self.steps):
                 signals = dice.choices(list(Signal), k=dice.randrange(0, 20))

@@ -188,13 +188,14 @@ def _copy() -> None:
             ],
         )
     for name, columns in (
-        ('queue', 'resource, event'),
-        ('volumes', 'volume_id, size_bytes, body'),
+        ('queue', ('resource', 'event')),
+        ('volumes', ('volume_id', 'size_bytes', 'body')),
     ):
-        op.execute(
-            f'INSERT INTO {name} ({columns}) '  # noqa: S608 - our own names
-            f'SELECT {columns} FROM {name}_0001'
+        former, new = (
+            sa.table(table, *(sa.column(column) for column in columns))
+            for table in (f'{name}_0001', name)
         )
+        op.execute(sa.insert(new).from_select(columns, sa.select(*former.c)))
     counters: dict[str, int] = dict(
         bind.execute(sa.text('SELECT name, value FROM counters')).all()
     )
