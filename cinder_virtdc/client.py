@@ -319,12 +319,20 @@ class AgentClient:
             if marker is None:
                 return
 
-    def get_snapshots(self) -> Iterator[Snapshot]:
-        """Yield all snapshots of the data centre, page by page.
+    def get_snapshots(
+        self, volume_id: str | None = None
+    ) -> Iterator[Snapshot]:
+        """Yield the snapshots of the data centre, page by page.
 
         Only of an agent that speaks version 1.2 of the contract.
+
+        :param volume_id: only those of a volume.
         """
-        return self._pages('get_snapshots', Snapshot)
+        return self._pages(
+            'get_snapshots',
+            Snapshot,
+            None if volume_id is None else {'volume_id': volume_id},
+        )
 
     def list_manageable(self, pool: str | None) -> Iterator[Manageable]:
         """Yield what is or may become a volume in a pool, page by page."""

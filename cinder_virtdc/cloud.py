@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import urllib.parse
 
 from keystoneauth1 import exceptions as auth_exceptions
+from keystoneauth1 import identity
 from keystoneauth1 import loading
 from openstack import connection
 from openstack import exceptions as sdk_exceptions
@@ -27,6 +28,12 @@ from cinder_virtdc.meter import Meter
 from cinder_virtdc import opts
 
 PAGE = 1000
+
+_OTHER_SCOPES = (
+    *('project_name', 'project_domain_id', 'project_domain_name'),
+    *('domain_id', 'domain_name', 'system_scope', 'trust_id'),
+)
+"""What else credentials may say that they are for."""
 
 ATTACHMENTS = '3.27'
 """The first version of the API that lists attachments."""
@@ -158,6 +165,8 @@ class SdkCloud:
         conf: cfg.ConfigOpts,
         pace: Callable[[], None] = lambda: None,
         meter: Meter | None = None,
+        *,
+        project_id: str | None = None,
     ) -> SdkCloud:
         """Return the cloud of the credentials in ``[cinder]``.
 
@@ -165,11 +174,22 @@ class SdkCloud:
 
         :param pace: called before each request; it may wait.
         :param meter: is told of each request.
+        :param project_id: in which project, instead of the credentials' own;
+            without Keystone, these say which. Then it is asked for a token.
         :raises ConfigInvalid: the credentials are incomplete.
+        :raises CloudForbids: they are not for that project.
+        :raises CloudUnavailable: Keystone gave no answer.
         """
         group = opts.CINDER_GROUP
         try:
             auth = loading.load_auth_from_conf_options(conf, group)
+            if project_id and isinstance(auth, identity.BaseIdentityPlugin):
+                auth = loading.load_auth_from_conf_options(
+                    conf,
+                    group,
+                    project_id=project_id,
+                    **dict.fromkeys(_OTHER_SCOPES),
+                )
             if auth is None:
                 raise exceptions.ConfigInvalid(
                     '[cinder] auth_type is not set: give the listener the '
@@ -185,6 +205,8 @@ class SdkCloud:
             raise exceptions.ConfigInvalid(
                 f'The credentials in [cinder] cannot be used: {exc}'
             ) from exc
+        if project_id:
+            _check_scope(session, project_id)
         options = conf[group]
         return cls(
             connection.Connection(
@@ -365,6 +387,20 @@ class SdkCloud:
         raise _error(response.status_code, f'{method} {path}', response.text)
 
 
+def _check_scope(session: Any, project_id: str) -> None:
+    try:
+        session.get_token()
+    except (auth_exceptions.Unauthorized, auth_exceptions.Forbidden) as exc:
+        raise exceptions.CloudForbids(
+            f'Keystone gives the user in [cinder] no token of project '
+            f"{project_id}: give it Cinder's administrator role there."
+        ) from exc
+    except auth_exceptions.ClientException as exc:
+        raise exceptions.CloudUnavailable(
+            f'Keystone cannot be asked: {exc}'
+        ) from exc
+
+
 def _path(*parts: str) -> str:
     return '/volumes/' + '/'.join(
         urllib.parse.quote(part, safe='') for part in parts
@@ -389,7 +425,7 @@ def _error(status: int, request: str, text: str) -> exceptions.CloudError:
             return exceptions.CloudUnavailable(message)
 
 
-def _time(text: str | None) -> datetime.datetime | None:
+def time_of(text: str | None) -> datetime.datetime | None:
     """Read a time of Cinder's, which does not say its zone: it is UTC."""
     if text is None:
         return None
@@ -406,7 +442,7 @@ def _volume(volume: Mapping[str, Any]) -> CloudVolume:
         ),
         status=volume['status'],
         size_gib=volume['size'],
-        changed_at=_time(volume.get('updated_at')),
+        changed_at=time_of(volume.get('updated_at')),
         properties=volume.get('metadata') or {},
         is_attached=bool(attachments),
         is_copy=bool(volume.get('source_volid') or volume.get('snapshot_id')),

@@ -27,6 +27,9 @@ FIRST_MARKS = 200
 agree on. It is no hurry, and Cinder's API is for its users."""
 
 
+Also = Callable[[Mapping[str, Volume], Sequence[CloudVolume]], None]
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What a comparison found.
@@ -49,6 +52,7 @@ class Comparison:
     For one thread at a time.
 
     :param ring: has a volume looked at again, and set right.
+    :param also: told of the listings, first the data centre's.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Comparison:
         book: AlarmBook,
         writer: Writer,
         ring: Callable[[str], None],
+        also: Also = lambda platform, volumes: None,
     ) -> None:
         self._sight = sight
         self._follower = follower
@@ -67,6 +72,7 @@ class Comparison:
         self._book = book
         self._writer = writer
         self._ring = ring
+        self._also = also
         self._suspects: frozenset[tuple[str, str]] = frozenset()
         self._backends: set[str] = set()
         self._has_run = False
@@ -91,6 +97,7 @@ class Comparison:
                 (volume.platform_id, volume.volume_id) for volume in volumes
             )
             self._act(report)
+            self._also(platform, volumes)
         self._suspects = report.verdict.suspects
         self._follower.retain({one.platform_id for one in volumes}, cursor)
         self._has_run = True

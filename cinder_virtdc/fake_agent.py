@@ -287,7 +287,13 @@ class FakeAgent:
             case 'settle_mark', {'name': name}:
                 return self.marks.settle(str(name))
             case 'get_snapshots', {'marker': marker, 'limit': int(limit)}:
-                return _page(self.snapshots, str(marker or ''), limit)
+                of = arguments.get('volume_id')
+                kept = {
+                    one.snapshot_id: one
+                    for one in self.snapshots.values()
+                    if of in (None, one.volume_id)
+                }
+                return _page(kept, str(marker or ''), limit)
             case 'get_manageable', {'reference': str(reference)}:
                 return _one_of(
                     self.manageable, reference, self.volumes.get(reference)

@@ -27,10 +27,14 @@ class FakeRepairs:
         """Put a snapshot, or replace it."""
         self.snapshots[snapshot.snapshot_id] = snapshot
 
-    def list_snapshots(self, status: str) -> Iterator[CloudSnapshot]:
+    def list_snapshots(
+        self, status: str | None = None
+    ) -> Iterator[CloudSnapshot]:
         """See the protocol."""
         yield from [
-            one for one in self.snapshots.values() if one.status == status
+            one
+            for one in self.snapshots.values()
+            if status in (None, one.status)
         ]
 
     def get_snapshot(self, snapshot_id: str) -> CloudSnapshot:

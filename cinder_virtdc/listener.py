@@ -113,6 +113,8 @@ class Listener:
         for relay in self._relays:
             relay.start()
         self._subscription.start()
+        if self._parts.adopter is not None:
+            self._parts.adopter.start()
         self._keeper.start()
         self.health.expect(
             [
@@ -130,6 +132,8 @@ class Listener:
         self._reach.stop()
         self._subscription.stop()
         self._keeper.stop()
+        if self._parts.adopter is not None:
+            self._parts.adopter.stop()
         for relay in self._relays:
             relay.stop()
         self._parts.syncer.stop()

@@ -210,6 +210,18 @@ LISTENER_OPTS = [
         help='What to do about a volume that was deleted in the data centre. '
         'An alarm is raised in any case.',
     ),
+    cfg.StrOpt(
+        'managed_project_id',
+        help='Project into which volumes that the data centre makes are '
+        'managed, so that the cloud has them too. The user in [cinder] needs '
+        "Cinder's administrator role in it, and for snapshots in the projects "
+        'of their volumes. None: what the data centre makes is its own.',
+    ),
+    cfg.StrOpt(
+        'managed_volume_type',
+        help='Volume type of those volumes, which must be one of the '
+        "driver's backends. Needed if managed_project_id is set.",
+    ),
     cfg.FloatOpt(
         'cinder_requests_per_s',
         default=30.0,

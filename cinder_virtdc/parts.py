@@ -6,20 +6,31 @@ The listener runs them for ever; a command has them do one thing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
+import socket
+from typing import Any
+import uuid
 
 from oslo_config import cfg
 import oslo_messaging
 
+from cinder_virtdc.adopter import Adopter
+from cinder_virtdc.adopter import Into
+from cinder_virtdc.adopting_cloud import AdoptingCloud
+from cinder_virtdc.adopting_cloud import SdkAdoptingCloud
 from cinder_virtdc.alarm_book import AlarmBook
 from cinder_virtdc.caller import BusCaller
 from cinder_virtdc.client import AgentClient
 from cinder_virtdc.clock import Clock
 from cinder_virtdc.clock import SystemClock
 from cinder_virtdc.cloud import Cloud
+from cinder_virtdc.cloud import CloudVolume
 from cinder_virtdc.cloud import SdkCloud
 from cinder_virtdc.comparison import Comparison
+from cinder_virtdc import exceptions
 from cinder_virtdc.follow import Follower
 from cinder_virtdc.hands import Hands
 from cinder_virtdc.keeper import Intervals
@@ -41,6 +52,7 @@ from cinder_virtdc.size_watch import SizeWatch
 from cinder_virtdc.syncer import Syncer
 from cinder_virtdc.writer import Pace
 from cinder_virtdc.writer import Writer
+from virtdc_agent.contract.events import Volume
 from virtdc_agent.contract import sealing
 
 
@@ -53,6 +65,7 @@ class Manner:
     hold_after_s: float = 1.0
     pace: Pace = Pace()
     stuck_after_s: float = 60.0
+    into: Into | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +84,7 @@ class Parts:
     comparison: Comparison
     remedies: Remedies
     rescue: Rescue | None = None
+    adopter: Adopter | None = None
     notifications: oslo_messaging.Transport | None = None
     seal: sealing.Seal = dataclasses.field(default_factory=sealing.Seal)
 
@@ -113,10 +127,18 @@ class Parts:
 
         meter = meter or Meter()
         cloud = SdkCloud.from_config(conf, pace, meter)
+
+        @functools.cache
+        def in_project(project_id: str) -> SdkCloud:
+            return SdkCloud.from_config(
+                conf, pace, meter, project_id=project_id
+            )
+
         return cls.of(
             clock=clock,
             cloud=cloud,
             repairs=SdkRepairs(cloud),
+            adopting=SdkAdoptingCloud(cloud, in_project),
             client=AgentClient(
                 MeteredCaller(
                     BusCaller(calls, topic=options.topic, seal=seal), meter
@@ -130,6 +152,7 @@ class Parts:
                 policy=Policy(options.on_deletion),
                 hold_after_s=options.hold_after_s,
                 stuck_after_s=options.stuck_after_s,
+                into=_into(options),
                 pace=Pace(
                     min_interval_s=options.write_min_interval_s,
                     duty=options.write_duty_percent / 100,
@@ -174,6 +197,7 @@ class Parts:
         client: AgentClient,
         manner: Manner,
         repairs: Repairs | None = None,
+        adopting: AdoptingCloud | None = None,
         notifications: oslo_messaging.Transport | None = None,
         seal: sealing.Seal | None = None,
         meter: Meter | None = None,
@@ -181,6 +205,8 @@ class Parts:
         """Put the parts together around two sides.
 
         :param repairs: ``None``: what is stuck is left as it is.
+        :param adopting: needed, with ``repairs``, where the manner says
+            ``into`` what the data centre makes is to be managed.
         """
         book = AlarmBook(client)
         # The follower tells the router, which is told of last.
@@ -205,8 +231,39 @@ class Parts:
             meter=meter,
         )
         syncer.witness = SizeWatch(client, book, syncer.ring)
+        adopter: Adopter | None = None
+        if manner.into and repairs and adopting:
+            adopter = Adopter(
+                manner.into,
+                client=client,
+                cloud=cloud,
+                repairs=repairs,
+                adopting=adopting,
+                book=book,
+                clock=clock,
+                latest=follower.latest,
+                know=writer.know,
+                ring=syncer.ring,
+                holder=f'{socket.gethostname()}/{uuid.uuid4().hex}',
+            )
+
+        def done(platform_id: str) -> None:
+            if adopter is not None:
+                adopter.ring(platform_id)
+
+        def compared(
+            platform: Mapping[str, Volume], volumes: Sequence[CloudVolume]
+        ) -> None:
+            if adopter is not None:
+                adopter.compare(platform, volumes)
+
         routers.append(
-            Router(writer, syncer.ring, hold_after_s=manner.hold_after_s)
+            Router(
+                writer,
+                syncer.ring,
+                hold_after_s=manner.hold_after_s,
+                on_done=done,
+            )
         )
         return cls(
             clock=clock,
@@ -225,7 +282,9 @@ class Parts:
                 book=book,
                 writer=writer,
                 ring=syncer.ring,
+                also=compared,
             ),
+            adopter=adopter,
             remedies=Remedies(cloud, client),
             rescue=(
                 None
@@ -242,3 +301,24 @@ class Parts:
             notifications=notifications,
             seal=seal or sealing.Seal(),
         )
+
+
+def _into(options: Any) -> Into | None:
+    """Return where what the data centre makes is managed into, if anywhere.
+
+    :raises ConfigInvalid: only half of it is said.
+    """
+    project_id = options.managed_project_id
+    volume_type = options.managed_volume_type
+    if not project_id and not volume_type:
+        return None
+    if not (project_id and volume_type):
+        raise exceptions.ConfigInvalid(
+            '[virtdc] managed_project_id and managed_volume_type are needed '
+            'both, or none of them.'
+        )
+    return Into(
+        project_id=project_id,
+        volume_type=volume_type,
+        hosts=tuple(options.hosts),
+    )

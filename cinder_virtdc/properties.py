@@ -37,6 +37,9 @@ TOLD = 'virtdc.told'
 CONFLICT = 'virtdc.conflict'
 """What was changed on both sides, and which change was dropped."""
 
+PLATFORM_ID = 'virtdc.platform_id'
+"""The id in the data centre of what that has made, and Cinder manages."""
+
 FAILURE_KEYS = (REASON, MESSAGE)
 """There only while the latest event of a volume is a failed one."""
 
@@ -57,7 +60,8 @@ KEYS = frozenset(
 """What shows an event. The others say something of their own."""
 
 SHOWN = KEYS | {
-    *(ALARM, ALARM_MESSAGE, FORMER_STATUS, HELD, AGREED, TOLD, CONFLICT)
+    *(ALARM, ALARM_MESSAGE, FORMER_STATUS, HELD, AGREED, TOLD, CONFLICT),
+    PLATFORM_ID,
 }
 """All keys that a user may see."""
 

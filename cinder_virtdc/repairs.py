@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
+import datetime
 from typing import Any, Protocol
 import urllib.parse
+
+from cinder_virtdc.cloud import time_of
 
 PAGE = 1000
 IN_USE_EXTEND = '3.42'
@@ -21,12 +24,16 @@ class CloudSnapshot:
     """A snapshot as Cinder's API shows it.
 
     :param volume_id: Cinder's id of its volume.
+    :param properties: its metadata.
+    :param changed_at: when Cinder last changed it, its status included.
     """
 
     snapshot_id: str
     volume_id: str
     status: str
     size_gib: int
+    properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    changed_at: datetime.datetime | None = None
 
 
 class Repairs(Protocol):
@@ -38,8 +45,13 @@ class Repairs(Protocol):
     :raises CloudUnavailable: no answer, or a fault of the API.
     """
 
-    def list_snapshots(self, status: str) -> Iterator[CloudSnapshot]:
-        """Yield the snapshots of all projects in a status, page by page."""
+    def list_snapshots(
+        self, status: str | None = None
+    ) -> Iterator[CloudSnapshot]:
+        """Yield the snapshots of all projects, page by page.
+
+        :param status: only those in a status.
+        """
 
     def get_snapshot(self, snapshot_id: str) -> CloudSnapshot:
         """Return a snapshot."""
@@ -80,12 +92,13 @@ class SdkRepairs:
     def __init__(self, cloud: Asking) -> None:
         self._cloud = cloud
 
-    def list_snapshots(self, status: str) -> Iterator[CloudSnapshot]:
+    def list_snapshots(
+        self, status: str | None = None
+    ) -> Iterator[CloudSnapshot]:
         """See the protocol."""
-        query = {
-            **{'all_tenants': '1', 'limit': str(PAGE)},
-            **{'sort': 'id:asc', 'status': status},
-        }
+        query = {'all_tenants': '1', 'limit': str(PAGE), 'sort': 'id:asc'}
+        if status is not None:
+            query['status'] = status
         while True:
             page = self._cloud.ask(
                 'GET', '/snapshots/detail?' + urllib.parse.urlencode(query)
@@ -146,4 +159,8 @@ def _snapshot(snapshot: Mapping[str, Any]) -> CloudSnapshot:
         volume_id=snapshot['volume_id'],
         status=snapshot['status'],
         size_gib=snapshot['size'],
+        properties=snapshot.get('metadata') or {},
+        changed_at=time_of(
+            snapshot.get('updated_at') or snapshot.get('created_at')
+        ),
     )

@@ -16,6 +16,7 @@ from cinder_virtdc import recovery
 from cinder_virtdc.recovery import Stuck
 from cinder_virtdc.repairs import CloudSnapshot
 from cinder_virtdc.repairs import Repairs
+from virtdc_agent.contract.events import CLOUD_ID
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Transition
 
@@ -102,7 +103,10 @@ class Rescue:
             # It cannot tell its snapshots.
             snapshots = []
         kept = (
-            {one.snapshot_id: one for one in self._client.get_snapshots()}
+            {
+                one.metadata.get(CLOUD_ID) or one.snapshot_id: one
+                for one in self._client.get_snapshots()
+            }
             if snapshots
             else {}
         )

@@ -49,6 +49,8 @@ class Router:
     is looked at; that shows the end, once both sides agree.
 
     :param hold_after_s: an event that is open for so long holds its volume.
+    :param on_done: told of each volume that the data centre itself has made
+        or changed.
     """
 
     def __init__(
@@ -58,11 +60,13 @@ class Router:
         *,
         hold_after_s: float,
         on_alarm: Callable[[AlarmNotice], None] = lambda notice: None,
+        on_done: Callable[[str], None] = lambda platform_id: None,
     ) -> None:
         self._display = display
         self._ring = ring
         self._hold_after_s = hold_after_s
         self._on_alarm = on_alarm
+        self._on_done = on_done
         self._lock = threading.Lock()
         self._watched: dict[str, None] = {}
 
@@ -75,6 +79,11 @@ class Router:
 
     def take(self, transition: Transition) -> None:
         """Take the latest transition of a volume."""
+        if (
+            transition.origin is Origin.PLATFORM
+            and transition.state is State.SUCCESS
+        ):
+            self._on_done(transition.volume_id)
         if not self._is_news_for_both(transition):
             self._display.show(transition)
             if properties.ends_volume(transition):

@@ -160,6 +160,14 @@ class Writer:
             # Their old data may have the volume's name in the data centre.
             self._replaced = set(alias.values()) - alias.keys()
 
+    def know(self, platform_id: str, volume_id: str) -> None:
+        """Take note that Cinder has a volume now; see ``learn``."""
+        with self._wanted:
+            self._gone.pop(platform_id, None)
+            if platform_id != volume_id:
+                self._alias[platform_id] = volume_id
+                self._replaced.add(volume_id)
+
     def cloud_id_of(self, platform_id: str) -> str | None:
         """Return Cinder's id of a volume of the data centre.
 

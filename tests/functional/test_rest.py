@@ -222,6 +222,131 @@ class TestRest(RestCase):
             lambda: str(self.show(volume_id)),
         )
 
+    def manage_into(self) -> str:
+        """Have the listener manage into a new project; return its id.
+
+        The listener's user is Cinder's administrator there.
+        """
+        client = self.keystone.client()
+        body = {'project': {'name': 'managed', 'domain_id': 'default'}}
+        project_id = client.post('/projects', body)['project']['id']
+        self.make_administrator(project_id)
+        configured = self.listener.sections
+        self.listener.reconfigure(
+            {
+                'virtdc': {
+                    'managed_project_id': project_id,
+                    'managed_volume_type': 'virtdc',
+                }
+            }
+        )
+        self.listener.service.restart()
+
+        def restore() -> None:
+            self.listener.sections = configured
+            self.listener.reconfigure({})
+            self.listener.service.restart()
+
+        self.addCleanup(restore)
+        return project_id
+
+    def make_administrator(self, project_id: str) -> None:
+        """Give the listener's user the role in a project."""
+        client = self.keystone.client()
+        user = client.get('/users?name=virtdc')['users'][0]['id']
+        role = client.get('/roles?name=admin')['roles'][0]['id']
+        answer = client.ask(
+            'PUT', f'/projects/{project_id}/users/{user}/roles/{role}'
+        )
+        self.assertEqual(204, answer.status, answer.body)
+
+    def in_the_cloud(self, kind: str, name: str, project_id: str) -> Any:
+        """Wait until Cinder has something of a name; return it."""
+        found: list[Any] = []
+
+        def is_there() -> bool:
+            body = self.cloud.get(f'/{kind}/detail?all_tenants=1&name={name}')
+            found[:] = [
+                one
+                for one in body[kind]
+                if one['status'] == 'available' and project_id in one.values()
+            ]
+            return bool(found)
+
+        self.until(
+            is_there, 60, lambda: self.listener.service.log_text()[-3000:]
+        )
+        self.assertEqual(1, len(found), found)
+        return found[0]
+
+    def test_what_is_made_here_is_managed_into_a_project(self) -> None:
+        project_id = self.manage_into()
+        self.make_administrator(self.keystone.project_id())
+        event = self.end_of(
+            self.ask(
+                'POST',
+                '/v1/volumes',
+                {
+                    'name': 'made-here',
+                    'description': 'By the data centre.',
+                    'size_bytes': GIB + 2**20,
+                    'metadata': {'mine': '1'},
+                },
+            )
+        )
+        self.assertEqual('success', event['state'], event)
+        platform_id = event['volume_id']
+        volume = self.in_the_cloud('volumes', 'made-here', project_id)
+        self._made.append(volume['id'])
+        self.assertEqual(
+            ('By the data centre.', 2, 'virtdc', platform_id),
+            (
+                volume['description'],
+                volume['size'],
+                volume['volume_type'],
+                volume['os-vol-mig-status-attr:name_id'],
+            ),
+        )
+        self.assertEqual('1', volume['metadata']['mine'])
+        self.wait(volume['id'], state='success', platform_id=platform_id)
+        shown = self.ask('GET', f'/v1/volumes/{platform_id}').body
+        self.assertEqual(2 * GIB, shown['size_bytes'])
+        # A snapshot of it, and one of a volume of the cloud, in its project.
+        theirs = self.create()
+        self.wait(theirs, state='success')
+        for of, name, owner in (
+            (platform_id, 'kept-here', project_id),
+            (theirs, 'kept-of-theirs', self.keystone.project_id()),
+        ):
+            event = self.end_of(
+                self.ask(
+                    'POST', '/v1/snapshots', {'volume_id': of, 'name': name}
+                )
+            )
+            self.assertEqual('success', event['state'], event)
+            kept = self.in_the_cloud('snapshots', name, owner)
+            copy_id = self.create(snapshot_id=kept['id'], size=2)
+            self.wait(copy_id, state='success', operation='clone')
+            self.cloud.delete(f'/snapshots/{kept["id"]}')
+            path = f'/snapshots/{kept["id"]}'
+            self.until(
+                lambda path=path: self.cloud.ask('GET', path).status == 404,
+                60,
+                lambda path=path: str(self.cloud.get(path)),
+            )
+        found = self.ask('GET', '/v1/snapshots').body['snapshots']
+        self.assertEqual([], found)
+        # It is a volume as any other: grown by both, and its loss is told.
+        self.act(volume['id'], 'os-extend', new_size=3)
+        self.wait(volume['id'], state='success', operation='extend')
+        self.end_of(self.ask('DELETE', f'/v1/volumes/{platform_id}'))
+        self.wait(volume['id'], 'error', alarm='volume-deleted')
+        # What nobody wanted twice is there once.
+        every = self.cloud.get(
+            f'/volumes/detail?all_tenants=1&project_id={project_id}'
+        )['volumes']
+        self.assertEqual([volume['id']], [one['id'] for one in every])
+
     def test_the_stream_tells_as_it_happens(self) -> None:
         connection = self.connect()
         self.addCleanup(connection.close)

@@ -255,7 +255,8 @@ BORDERS: Mapping[str, Border] = {
             standard={*PURE, 'hashlib', 'json'},
         )
         for name in (
-            *('absences', 'deletions', 'edits', 'holds', 'policy'),
+            *('absences', 'adoptions', 'deletions', 'edits', 'holds'),
+            'policy',
             *('properties', 'sizes'),
         )
     },

@@ -130,6 +130,7 @@ class Listener:
     ) -> None:
         self._broker = broker
         self._options = settings.options
+        self.sections: configuration.Sections = {}
         self.folder = supervisor.folder / 'listener'
         self.conf = self.folder / 'cinder-virtdc-listener.conf'
         self.service = supervisor.service(
@@ -149,11 +150,16 @@ class Listener:
         :param credentials: keystoneauth's options for Cinder.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        configuration.write_sections(
-            self.conf,
+        self.sections = configuration.merge(
             {
                 'DEFAULT': {'transport_url': self._broker.private_url},
                 'cinder': credentials,
             },
             self._options,
         )
+        configuration.write_sections(self.conf, self.sections)
+
+    def reconfigure(self, options: configuration.Sections) -> None:
+        """Change options; the next start reads them."""
+        self.sections = configuration.merge(self.sections, options)
+        configuration.write_sections(self.conf, self.sections)

@@ -199,12 +199,29 @@ SIZE_NOT_SYNCHRONISED = AlarmKind(
     clears='When Cinder has extended the volume.',
 )
 
+NOT_MANAGED = AlarmKind(
+    kind='not-managed',
+    severity=Severity.MINOR,
+    cause=(
+        'The listener is to have Cinder manage what the data centre makes, '
+        'and Cinder refused a volume or a snapshot: the quota of the '
+        "project, a volume type that asks for something else, Cinder's "
+        'scheduler or the agent.'
+    ),
+    effect='The cloud does not have it. The data centre does.',
+    repair=(
+        'Do what the alarm says. The listener tries again by itself, at the '
+        'latest after an hour.'
+    ),
+    clears='When Cinder has it, or the data centre has it no more.',
+)
+
 CATALOGUE: Mapping[str, AlarmKind] = {
     kind.kind: kind
     for kind in (
         *(VOLUME_DELETED, VOLUME_MISSING, VOLUMES_MISSING, VOLUME_SMALLER),
         *(POOL_VANISHED, ATTACHMENTS_DIFFER, SIZE_NOT_SYNCHRONISED),
-        *(EVENT_LOST, VOLUME_UNKNOWN, VOLUMES_UNKNOWN),
+        *(EVENT_LOST, VOLUME_UNKNOWN, VOLUMES_UNKNOWN, NOT_MANAGED),
     )
 }
 """Every kind, by its name. A newer side may raise others."""
