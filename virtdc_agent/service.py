@@ -462,7 +462,7 @@ class Service:
             pools=self._pools,
             space=self._space.get,
             clock=self._clock,
-            version=_version(),
+            version=code_version(),
         )
         self._board.read_from(gauges.read)
         self.health.ask(lambda: self._readiness(gauges, executor))
@@ -630,11 +630,12 @@ def open_journal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> SqlJournal:
         clock=clock,
         lease_s=conf.executor.lease_s,
         max_losses=conf.executor.max_losses,
-        version=_version(),
+        version=code_version(),
     )
 
 
-def _version() -> str:
+def code_version() -> str:
+    """Return the version of this code."""
     text: str = version.VersionInfo('virtdc').version_string()
     return text
 
@@ -668,6 +669,44 @@ def journal_version(conf: cfg.ConfigOpts) -> str | None:
     :raises JournalUnavailable: the database cannot be opened.
     """
     return migrate.current(engines.make_engine(opts.connection_of(conf)))
+
+
+def journal_versions(conf: cfg.ConfigOpts) -> tuple[str | None, str]:
+    """Return the version of the journal's schema, and the one needed here.
+
+    :raises ConfigInvalid: it is of a version that is not known here.
+    :raises JournalUnavailable: the database cannot be opened.
+    """
+    engine = engines.make_engine(opts.connection_of(conf))
+    migrate.refuse_unknown(engine)
+    return migrate.current(engine), migrate.head()
+
+
+def look_at_pools(conf: cfg.ConfigOpts) -> Iterator[tuple[str, str]]:
+    """Yield each pool's name, and what keeps it from being used, if any.
+
+    :raises ConfigInvalid: an option cannot work.
+    """
+    for pool in loading.load_pools(conf, SystemClock()):
+        try:
+            pool.backend.start()
+            pool.backend.space()
+        except exceptions.AgentError as exc:
+            yield pool.name, str(exc)
+        else:
+            yield pool.name, ''
+
+
+def pools_without_trash(conf: cfg.ConfigOpts) -> list[str]:
+    """Return the names of pools that cannot keep what is deleted.
+
+    :raises ConfigInvalid: an option cannot work.
+    """
+    return [
+        pool.name
+        for pool in loading.load_pools(conf, SystemClock())
+        if not pool.backend.has_trash
+    ]
 
 
 def _retention(conf: cfg.ConfigOpts) -> model.Retention:

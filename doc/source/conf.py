@@ -42,5 +42,7 @@ man_pages = [
         ('virtdc-manage', "manage the journal of a data centre's agents"),
         ('cinder-virtdc-listener', 'show events of a data centre in Cinder'),
         ('cinder-virtdc-manage', 'decide about alarms, compare both sides'),
+        ('virtdc-status', "check an upgrade of a data centre's agent"),
+        ('cinder-virtdc-status', "check an upgrade of the cloud's side"),
     )
 ]

@@ -20,7 +20,7 @@ def sync(engine: Any, version: str = 'head') -> None:
     :raises JournalUnavailable: the database does not let it.
     :raises ConfigInvalid: the schema is of a newer version than the code.
     """
-    _refuse_unknown(engine)
+    refuse_unknown(engine)
     with engines.translated(engine.url), engine.connect() as connection:
         settings = _config()
         settings.attributes['connection'] = connection
@@ -48,7 +48,7 @@ def check(engine: Any) -> None:
 
     :raises ConfigInvalid: it is not; says what to do.
     """
-    _refuse_unknown(engine)
+    refuse_unknown(engine)
     if current(engine) != head():
         raise exceptions.ConfigInvalid(
             'the journal '
@@ -57,7 +57,11 @@ def check(engine: Any) -> None:
         )
 
 
-def _refuse_unknown(engine: Any) -> None:
+def refuse_unknown(engine: Any) -> None:
+    """Refuse a schema of a version that is not known here.
+
+    :raises ConfigInvalid: it is.
+    """
     version = current(engine)
     known = {revision.revision for revision in _scripts().walk_revisions()}
     if version is not None and version not in known:
