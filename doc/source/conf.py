@@ -20,6 +20,7 @@ extensions = [
 ]
 root_doc = 'index'
 exclude_patterns = []
+highlight_language = 'console'
 pygments_style = 'native'
 html_theme = 'openstackdocs'
 html_static_path = ['_static']

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 import unittest
 
 from tests.benchmark.simulator import compare
 from tests.benchmark.simulator import measures
 from tests.benchmark.simulator.model import Scenario
+from tests.benchmark.simulator import pictures
 from tests.benchmark.simulator import scenarios
 from virtdc_agent.model import Signal
 
@@ -70,6 +72,33 @@ class TestSimulator(unittest.TestCase):
         self.assertLessEqual(measures.time_to_recover_s(run, oracle), 60.0)
         self.assertGreaterEqual(measures.success_ratio(run), 0.99)
         self.assertGreaterEqual(measures.share_of(run, oracle), 0.8)
+
+
+class TestPictures(unittest.TestCase):
+    """Those in the documents are what the simulator draws now."""
+
+    FOLDER = Path(__file__).parents[2] / 'doc' / 'source' / 'admin' / 'images'
+    POLICIES = ('adaptive', 'aimd', 'fixed', 'shrink')
+    SCENARIOS = ('burst cold 10x', 'weak 3', 'brown-out', 'slow drift')
+
+    def test_are_current(self) -> None:
+        drawn = {
+            pictures.name_of(one): one
+            for one in scenarios.SCENARIOS
+            if one.name in self.SCENARIOS
+        }
+        self.assertEqual(
+            sorted(drawn),
+            sorted(one.name for one in self.FOLDER.glob('policies-*.svg')),
+        )
+        for name, scenario in drawn.items():
+            with self.subTest(name):
+                self.assertEqual(
+                    (self.FOLDER / name).read_text('utf-8'),
+                    compare.picture(scenario, self.POLICIES, 0),
+                    'Draw it anew: tools/bench simulator --seeds 1 '
+                    f'--pictures {self.FOLDER} and the names above.',
+                )
 
 
 class TestMeasures(unittest.TestCase):

@@ -18,6 +18,7 @@ from tests.benchmark.simulator.model import Scenario
 from tests.benchmark.simulator.model import Simulation
 from tests.benchmark.simulator.peers import Gradient2Policy
 from tests.benchmark.simulator.peers import VegasPolicy
+from tests.benchmark.simulator import pictures
 from tests.benchmark.simulator.scenarios import drawn
 from tests.benchmark.simulator.scenarios import SCENARIOS
 from virtdc_agent import plugins
@@ -132,10 +133,11 @@ def run(arguments: Sequence[str] = ()) -> None:
         help='so many drawn scenarios instead of the named ones',
     )
     parser.add_argument(
-        '--picture',
+        '--pictures',
         type=Path,
-        metavar='PATH',
-        help='draw limits over time, of the first seed, into this PNG file',
+        metavar='FOLDER',
+        help='draw limits over time, of the first seed, into this folder: '
+        'an SVG for each scenario',
     )
     wanted = parser.parse_args(arguments)
     if wanted.seeds < 1:
@@ -167,14 +169,13 @@ def run(arguments: Sequence[str] = ()) -> None:
             for policy in policies
         ],
     )
-    if wanted.picture is not None:
-        # Only who wants pictures needs what draws them.
-        from tests.benchmark.simulator import pictures
+    if wanted.pictures is not None:
+        for scenario in chosen:
+            path = wanted.pictures / pictures.name_of(scenario)
+            path.write_text(picture(scenario, policies, seeds[0]), 'utf-8')
 
-        pictures.draw(
-            [
-                {name: simulate(scenario, name, seeds[0]) for name in policies}
-                for scenario in chosen
-            ],
-            wanted.picture,
-        )
+
+def picture(scenario: Scenario, policies: Sequence[str], seed: int) -> str:
+    """Return how the limits went in one run of each policy, as SVG."""
+    runs = {name: simulate(scenario, name, seed) for name in policies}
+    return pictures.draw(runs, scenario.name)

@@ -1,80 +1,123 @@
-"""Draws how limits follow a capacity."""
+"""Draws how limits follow a capacity, as SVG of a few kilobytes.
+
+The same runs give the same bytes, so that the pictures in the documents can
+be compared with what the simulator says now.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sequence
-from pathlib import Path
-
-import matplotlib as mpl
-
-mpl.use('Agg')
-
-from matplotlib import pyplot as plt
+import html
+import math
+import re
 
 from tests.benchmark.simulator.model import Run
+from tests.benchmark.simulator.model import Scenario
 
-COLUMNS = 2
-STEPS = 600
-CAPACITY = '#9a9a9a'
+WIDTH, HEIGHT = 720, 250
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 34, 28
+LOWEST, HIGHEST = 1.0, 400.0
+TICKS = (1, 2, 5, 10, 20, 50, 100, 200)
+STEPS = 180
 # Of Okabe and Ito, "Color Universal Design": told apart by everyone.
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+AREA = '#d8dee3'
+_ANCHORS = ('start', 'middle', 'middle', 'middle', 'end')
 
 
-def draw(runs: Sequence[Mapping[str, Run]], path: Path) -> None:
-    """Draw one panel a scenario, one line a policy, over its capacity.
+def name_of(scenario: Scenario) -> str:
+    """Return the name of a scenario's picture."""
+    words = re.sub(r'[^a-z0-9]+', '-', scenario.name.lower()).strip('-')
+    return f'policies-{words}.svg'
 
-    :param runs: for each scenario, a run by the policy's name.
+
+def draw(runs: Mapping[str, Run], title: str) -> str:
+    """Return the limits of policies over the capacity of their storage.
+
+    :param runs: of one scenario, by the policy's name.
     """
-    rows = -(-len(runs) // COLUMNS)
-    figure, panels = plt.subplots(
-        rows,
-        COLUMNS,
-        figsize=(5.0 * COLUMNS, 2.3 * rows + 0.6),
-        squeeze=False,
-        layout='constrained',
-    )
-    flat = list(panels.flat)
-    for panel, of in zip(flat, runs, strict=False):
-        _draw_panel(panel, of)
-    for panel in flat[len(runs) :]:
-        panel.set_visible(False)
-    handles, labels = flat[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc='outside upper center', ncols=5, frameon=False
-    )
-    # Without what changes from one drawing to the next.
-    figure.savefig(path, dpi=80, metadata={'Software': None})
-    plt.close(figure)
-
-
-def _draw_panel(panel, runs: Mapping[str, Run]) -> None:
     scenario = next(iter(runs.values())).scenario
     length_s = scenario.length_s
+
+    def x(now: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * now / length_s
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
+        f'height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        'font-family="sans-serif" font-size="11">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
+        f'<text x="{LEFT}" y="16" font-weight="bold" font-size="12">'
+        f'{html.escape(title)}</text>',
+    ]
     times = [length_s * step / STEPS for step in range(STEPS + 1)]
-    panel.fill_between(
-        times,
-        0.9,
-        [scenario.capacity(now) for now in times],
-        color=CAPACITY,
-        alpha=0.4,
-        linewidth=0,
-        label='capacity C(t)',
+    edge = list(_steps((now, scenario.capacity(now)) for now in times))
+    outline = _path([(x(now), _y(value)) for now, value in edge])
+    bottom = _y(LOWEST)
+    parts.append(
+        f'<path d="{outline} V {bottom:.1f} H {LEFT} Z" fill="{AREA}"/>'
     )
-    for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
-        panel.step(
-            [*(at for at, _ in run.limits), length_s],
-            [*(max(0.9, n) for _, n in run.limits), run.limits[-1][1]],
-            where='post',
-            color=colour,
-            linewidth=1.3,
-            label=name,
+    parts += _axes(x, length_s)
+    for number, (name, run) in enumerate(runs.items()):
+        colour = COLOURS[number]
+        limits = [*run.limits, (length_s, run.limits[-1][1])]
+        path = _path([(x(at), _y(n)) for at, n in _steps(limits)])
+        # The later lie above the earlier: let those be seen.
+        dashes = ' stroke-dasharray="6 5"' if number > 2 else ''
+        parts += [
+            f'<path d="{path}" fill="none" stroke="{colour}" '
+            f'stroke-width="1.6"{dashes}/>',
+            f'<text x="{WIDTH - RIGHT - 75 * (len(runs) - number - 1)}" '
+            f'y="16" text-anchor="end" fill="{colour}" font-weight="bold">'
+            f'{html.escape(name)}</text>',
+        ]
+    return '\n'.join([*parts, '</svg>', ''])
+
+
+def _axes(x, length_s: float) -> Iterator[str]:
+    for tick in TICKS:
+        at = _y(tick)
+        yield (
+            f'<path d="M {LEFT} {at:.1f} H {WIDTH - RIGHT}" '
+            'stroke="#000" stroke-opacity="0.12"/>'
         )
-    panel.set_title(scenario.name, fontsize=10, loc='left')
-    panel.set_yscale('log')
-    panel.set_xlim(0, length_s)
-    panel.set_ylim(0.9, 400)
-    panel.xaxis.set_major_formatter('{x:g} s')
-    panel.yaxis.set_major_formatter('{x:g}')
-    panel.tick_params(labelsize=8)
-    panel.grid(alpha=0.3, linewidth=0.5)
+        yield (
+            f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end" '
+            f'fill="#555">{tick}</text>'
+        )
+    for part in range(len(_ANCHORS)):
+        now = length_s * part / (len(_ANCHORS) - 1)
+        yield (
+            f'<text x="{x(now):.1f}" y="{HEIGHT - 10}" '
+            f'text-anchor="{_ANCHORS[part]}" fill="#555">{now:g} s</text>'
+        )
+
+
+def _y(value: float) -> float:
+    """Return where a limit is drawn, on a logarithmic scale."""
+    share = math.log(min(max(value, LOWEST), HIGHEST) / LOWEST) / math.log(
+        HIGHEST / LOWEST
+    )
+    return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share
+
+
+def _steps(
+    points: Iterable[tuple[float, float]],
+) -> Iterator[tuple[float, float]]:
+    """Yield the corners of a line that changes in steps, and no others."""
+    last: float | None = None
+    now, value = 0.0, 0.0
+    for now, value in points:
+        if last is None:
+            yield now, value
+        elif value != last:
+            yield now, last
+            yield now, value
+        last = value
+    yield now, value
+
+
+def _path(points: Iterable[tuple[float, float]]) -> str:
+    return 'M ' + ' L '.join(f'{x:.1f} {y:.1f}' for x, y in points)
