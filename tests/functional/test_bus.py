@@ -11,6 +11,7 @@ from oslo_config import cfg
 import oslo_messaging
 
 from tests.functional import base
+from tools.lab import configuration
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
 from virtdc_agent.contract import rpc
@@ -37,7 +38,9 @@ class BusCase(base.CloudCase):
     def setUp(self) -> None:
         super().setUp()
         # The global object: oslo.messaging keeps options of its own there.
-        cfg.CONF([], project='virtdc-test', default_config_files=[])
+        trust = self.lab.folder / 'test-client.conf'
+        configuration.write_sections(trust, self.lab.rabbitmq.client_sections)
+        cfg.CONF([], project='virtdc-test', default_config_files=[str(trust)])
         url = f'{self.lab.rabbitmq.private_url}?amqp_durable_queues=true'
         self.calls = oslo_messaging.get_rpc_transport(cfg.CONF, url=url)
         self.addCleanup(self.calls.cleanup)

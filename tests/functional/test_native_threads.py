@@ -1,4 +1,4 @@
-"""cinder-volume without eventlet, and both sides with a shared key."""
+"""cinder-volume without eventlet; TLS to the broker; a shared key."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cinder_virtdc.caller import BusCaller
 from cinder_virtdc import exceptions
 from tests.functional import base
 from tests.functional import test_bus
+from tools.lab import certificates
 from tools.lab import configuration
 from tools.lab import stack
 from tools.lab import virtdc
@@ -21,6 +22,7 @@ from virtdc_agent.contract import signing
 from virtdc_agent.contract import topics
 
 NAMES = ('agent', 'driver', 'listener')
+AGENT_QUEUE = f'{virtdc.RPC_QUEUE}.agent'
 
 
 @functools.cache
@@ -46,6 +48,7 @@ def native_lab() -> stack.Lab:
     return base.start(
         base.settings(
             native_threads=True,
+            broker_tls=True,
             backends=(
                 virtdc.backend(
                     options={
@@ -72,6 +75,30 @@ def native_lab() -> stack.Lab:
 class NativeCase(base.CloudCase):
     def get_lab(self) -> stack.Lab:
         return native_lab()
+
+
+class TestBroker(NativeCase):
+    def test_a_broker_that_is_not_trusted_is_told_nothing(self) -> None:
+        rabbit = 'oslo_messaging_rabbit'
+        trusted = self.agent.sections[rabbit]['ssl_ca_file']
+        other = certificates.make(self.lab.folder / 'another-authority')
+        self.addCleanup(self.agent.service.restart)
+        self.addCleanup(
+            self.agent.reconfigure, {rabbit: {'ssl_ca_file': trusted}}
+        )
+        self.agent.service.stop()
+        self.agent.reconfigure({rabbit: {'ssl_ca_file': other.path}})
+        before = len(self.agent.service.log_text())
+        self.agent.service.start(wait=False)
+        self.until(
+            lambda: (
+                'CERTIFICATE_VERIFY_FAILED'
+                in self.agent.service.log_text()[before:]
+            ),
+            60,
+            lambda: self.agent.service.log_text()[before:],
+        )
+        self.assertEqual(0, self.lab.rabbitmq.consumers(AGENT_QUEUE))
 
 
 class TestNativeThreads(NativeCase):

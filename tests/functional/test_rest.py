@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import http.client
 import json
-from pathlib import Path
 import ssl
 import subprocess
-import tempfile
 from typing import Any
 
 from tests.functional import base
+from tools.lab import certificates
 from tools.lab import identity
 from tools.lab import installation
 from tools.lab import ports
@@ -26,18 +25,6 @@ PORTS = ports.Ports()
 @functools.cache
 def secure_lab() -> stack.Lab:
     """Return a cloud whose agent serves its API to Keystone's users."""
-    folder = Path(tempfile.mkdtemp(prefix='virtdc-tls-'))
-    subprocess.run(
-        [
-            *('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes'),
-            *('-keyout', str(folder / 'key'), '-out', str(folder / 'cert')),
-            *('-days', '1', '-subj', '/CN=127.0.0.1'),
-            *('-addext', 'subjectAltName = IP:127.0.0.1'),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    (folder / 'key').chmod(0o600)
     lab = base.start(
         base.settings(
             keystone=True, agent=virtdc.AgentSettings(options=base.DURABLE)
@@ -45,14 +32,15 @@ def secure_lab() -> stack.Lab:
     )
     if lab.agent is None or lab.keystone is None:
         raise AssertionError('the lab has no agent or no Keystone')
+    tls = certificates.make(lab.folder / 'tls')
     lab.agent.reconfigure(
         {
             'api': {
                 'enabled': True,
                 'bind_port': PORTS.take(),
                 'auth_strategy': 'keystone',
-                'tls_certificate_file': folder / 'cert',
-                'tls_key_file': folder / 'key',
+                'tls_certificate_file': tls.path,
+                'tls_key_file': tls.key,
             },
             'keystone_authtoken': lab.keystone.service_sections('cinder')[
                 'keystone_authtoken'

@@ -7,9 +7,11 @@ import hashlib
 import json
 from pathlib import Path
 import secrets
+import ssl
 
 import amqp  # type: ignore[import-untyped]
 
+from tools.lab import certificates
 from tools.lab import configuration
 from tools.lab import errors
 from tools.lab import ports
@@ -31,9 +33,14 @@ class RabbitMQ:
     """
 
     def __init__(
-        self, supervisor: processes.Supervisor, free: ports.Ports
+        self,
+        supervisor: processes.Supervisor,
+        free: ports.Ports,
+        *,
+        tls: certificates.Certificate | None = None,
     ) -> None:
         self._folder = supervisor.folder / 'rabbitmq'
+        self._tls = tls
         self.port = free.take()
         self._passwords = {
             CLOUD_VHOST: secrets.token_urlsafe(16),
@@ -67,6 +74,20 @@ class RabbitMQ:
     def private_url(self) -> str:
         """The ``transport_url`` between agent, driver and listener."""
         return self._url(PRIVATE_VHOST)
+
+    @property
+    def client_sections(self) -> configuration.Sections:
+        """What whoever connects needs beside an address."""
+        if self._tls is None:
+            return {}
+        return {
+            'oslo_messaging_rabbit': {
+                'ssl': True,
+                'ssl_ca_file': self._tls.path,
+                # Without it, any certificate that this one signs would do.
+                'ssl_server_hostname': '127.0.0.1',
+            }
+        }
 
     def up(self) -> None:
         """Write the configuration, start, wait until both users get in.
@@ -113,6 +134,12 @@ class RabbitMQ:
             userid=self._users[vhost],
             password=self._passwords[vhost],
             virtual_host=vhost,
+            ssl=self._tls
+            and {
+                'ca_certs': str(self._tls.path),
+                'cert_reqs': ssl.CERT_REQUIRED,
+                'server_hostname': '127.0.0.1',
+            },
             connect_timeout=5,
             read_timeout=5,
             write_timeout=5,
@@ -163,13 +190,26 @@ class RabbitMQ:
         configuration.write(self._folder / 'plugins', '[].\n')
         configuration.write(
             self._folder / 'rabbitmq.conf',
-            f'listeners.tcp.1 = 127.0.0.1:{self.port}\n'
+            f'{self._listeners()}'
             'loopback_users = none\n'
             'vm_memory_high_watermark.absolute = 512MB\n'
             'disk_free_limit.absolute = 50MB\n'
             'log.console = true\n'
             'log.console.level = warning\n'
             f'load_definitions = {definitions}\n',
+        )
+
+    def _listeners(self) -> str:
+        if self._tls is None:
+            return f'listeners.tcp.1 = 127.0.0.1:{self.port}\n'
+        return (
+            'listeners.tcp = none\n'
+            f'listeners.ssl.1 = 127.0.0.1:{self.port}\n'
+            f'ssl_options.cacertfile = {self._tls.path}\n'
+            f'ssl_options.certfile = {self._tls.path}\n'
+            f'ssl_options.keyfile = {self._tls.key}\n'
+            'ssl_options.versions.1 = tlsv1.3\n'
+            'ssl_options.versions.2 = tlsv1.2\n'
         )
 
     def _definitions(self) -> dict[str, object]:

@@ -16,6 +16,7 @@ import types
 from typing import Self
 
 from tools.lab import catalogue
+from tools.lab import certificates
 from tools.lab import cinder
 from tools.lab import configuration
 from tools.lab import errors
@@ -45,6 +46,8 @@ class Settings:
     cinder_options: configuration.Sections = dataclasses.field(
         default_factory=dict
     )
+    broker_tls: bool = False
+    """Everybody reaches RabbitMQ by TLS, and in no other way."""
     native_threads: bool = False
     """cinder-volume and cinder-scheduler without eventlet."""
     agent: virtdc.AgentSettings | None = None
@@ -122,7 +125,13 @@ class Lab:
         self._guard = guard.Guard(self.folder)
         self.supervisor = processes.Supervisor(self.folder, self._token)
         venv = installation.Installation.current()
-        self.rabbitmq = rabbitmq.RabbitMQ(self.supervisor, free)
+        self.rabbitmq = rabbitmq.RabbitMQ(
+            self.supervisor,
+            free,
+            tls=certificates.make(self.folder / 'rabbitmq-tls')
+            if settings.broker_tls
+            else None,
+        )
         self.mariadb = mariadb.MariaDB(
             self.supervisor, ('cinder', 'glance', 'keystone')
         )
@@ -168,7 +177,10 @@ class Lab:
             database=self.mariadb.options('cinder'),
             backends=[self._on_bus(one) for one in backends or [cinder.FAKE]],
             options=configuration.merge(
-                self._cinder_sections(), settings.cinder_options
+                configuration.merge(
+                    self.rabbitmq.client_sections, self._cinder_sections()
+                ),
+                settings.cinder_options,
             ),
             native_threads=settings.native_threads,
             backup=settings.backup,

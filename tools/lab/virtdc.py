@@ -81,7 +81,7 @@ class Agent:
                 'backend_file': {'path': pool},
                 'exporter_share': {'export': f'127.0.0.1:{pool}'},
             },
-            settings.options,
+            configuration.merge(broker.client_sections, settings.options),
         )
         topic = str(self.sections['agent'].get('topic', RPC_QUEUE))
         self.service = supervisor.service(
@@ -129,7 +129,9 @@ class Listener:
         settings: ListenerSettings,
     ) -> None:
         self._broker = broker
-        self._options = settings.options
+        self._options = configuration.merge(
+            broker.client_sections, settings.options
+        )
         self.sections: configuration.Sections = {}
         self.folder = supervisor.folder / 'listener'
         self.conf = self.folder / 'cinder-virtdc-listener.conf'
