@@ -15,9 +15,14 @@ import re
 import shlex
 
 from cinder_virtdc.cmd import manage as cloud_manage
+from cinder_virtdc.cmd import status as cloud_status
 from virtdc_agent.cmd.manage import main as agent_manage
+from virtdc_agent.cmd.status import main as agent_status
 
-PROGRAMS = ('cinder-virtdc-manage', 'virtdc-manage', 'openstack')
+PROGRAMS = (
+    *('cinder-virtdc-manage', 'cinder-virtdc-status', 'openstack'),
+    *('virtdc-manage', 'virtdc-status'),
+)
 _PROGRAM = re.compile(rf'(?:^|[\s(/])({"|".join(PROGRAMS)})(?= +[a-z-])')
 _OUTSIDE = re.compile(r'\s*(?:[|>&;)]|#\s).*')
 """What the shell does with a command."""
@@ -109,7 +114,9 @@ def _literal_lines(text: str) -> Iterator[str]:
 def _parsers() -> dict[str, argparse.ArgumentParser]:
     return {
         'virtdc-manage': agent_manage.parser(),
+        'virtdc-status': agent_status.parser(),
         'cinder-virtdc-manage': cloud_manage.parser(),
+        'cinder-virtdc-status': cloud_status.parser(),
     }
 
 
