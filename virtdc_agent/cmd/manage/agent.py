@@ -77,15 +77,24 @@ def _drain(conf: cfg.ConfigOpts) -> int:
     print(f'Agent {wanted.agent_name} is to take no more events.')
     until = clock.monotonic() + wanted.timeout
     pause = threading.Condition()
+    told = _find(keeping, wanted.agent_name)
     while wanted.wait:
         agent = _find(keeping, wanted.agent_name)
-        if not agent.running and not agent.closed:
+        # It hears of it when it renews its lease, and may take some until
+        # then.
+        has_heard = (
+            not agent.is_alive or agent.lease_until != told.lease_until
+        )
+        if has_heard and not agent.running and not agent.closed:
             print(f'Nothing of agent {wanted.agent_name} runs.')
             break
         if clock.monotonic() >= until:
             raise exceptions.AgentError(
                 f'{agent.running} events of agent {agent.name} still run, and '
                 f'{agent.closed} volumes are closed.'
+                if has_heard
+                else f'Agent {agent.name} has not heard of it yet: it renews '
+                'its lease three times in [executor] lease_s.'
             )
         with pause:
             clock.wait(pause, _PAUSE_S)

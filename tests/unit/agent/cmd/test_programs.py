@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -10,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -70,7 +73,7 @@ class TestManage(ProgramCase):
             self.assertEqual((0, ''), (done.returncode, done.stderr))
             self.assertIn('0007', done.stdout)
         done = self.run_program('manage', 'db', 'version')
-        self.assertEqual('0006\n', done.stdout)
+        self.assertEqual('0007\n', done.stdout)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run_program('manage', *arguments)
@@ -80,6 +83,23 @@ class TestManage(ProgramCase):
         done = self.manage(*arguments, '-f', 'json')
         self.assertEqual((0, ''), (done.returncode, done.stderr))
         return json.loads(done.stdout)
+
+    @contextlib.contextmanager
+    def _renewing(self, journal: SqlJournal) -> Iterator[None]:
+        """Renew an agent's lease again and again while the body runs."""
+        over = threading.Event()
+
+        def renew() -> None:
+            while not over.wait(0.05):
+                journal.renew()
+
+        thread = threading.Thread(target=renew)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def test_what_an_operator_asks_and_does(self) -> None:
         self.manage('db', 'sync')
@@ -132,6 +152,12 @@ class TestManage(ProgramCase):
         done = self.manage(
             *('agent', 'drain', 'one', '--wait', '--timeout', '0')
         )
+        self.assertEqual(1, done.returncode)
+        self.assertIn('Agent one has not heard of it yet', done.stderr)
+        with self._renewing(journal):
+            done = self.manage(
+                *('agent', 'drain', 'one', '--wait', '--timeout', '2')
+            )
         self.assertEqual(1, done.returncode)
         self.assertIn('1 events of agent one still run', done.stderr)
         self.manage('agent', 'resume', 'one')
