@@ -74,28 +74,18 @@ class Agent(busless.BuslessService):
         return self._api
 
 
-class BrowserCase(test_base.TestCase):
-    """A test with an agent of its own, and a page of one browser for all.
+class PageCase(unittest.TestCase):
+    """A test with a page of one browser for all.
 
     What the page should not do fails the test: an error in its scripts, or
     something that its policy has refused.
     """
 
-    timeout_s = 60
-    executes = True
-    settings: Mapping[tuple[str, str], Any] = {}
     page_options: Mapping[str, Any] = {}
 
-    def setUp(self) -> None:
-        super().setUp()
-        browser = shared_browser()
-        (self.folder / 'pool').mkdir()
-        free = ports.Ports()
-        self.addCleanup(free.release)
-        self.port = free.take()
-        service.sync_journal(self.configure())
-        self.agent = self.start_agent()
-        context = browser.new_context(
+    def open_page(self) -> None:
+        """Have a page, in a context of its own."""
+        context = shared_browser().new_context(
             locale='en-GB',
             viewport={'width': 1280, 'height': 800},
             **self.page_options,
@@ -108,38 +98,10 @@ class BrowserCase(test_base.TestCase):
         self.page.on('console', self._note)
         self.addCleanup(self._check)
 
-    def configure(self) -> cfg.ConfigOpts:
-        """Return the agent's configuration."""
-        conf = cfg.ConfigOpts()
-        opts.register_opts(conf)
-        self.addCleanup(conf.reset)
-        conf([], project='virtdc-test', default_config_files=[])
-        values = {
-            ('', 'state_path'): str(self.folder),
-            ('agent', 'name'): 'agent-1',
-            ('backend_file', 'path'): str(self.folder / 'pool'),
-            ('exporter_share', 'export'): 'filer:/volumes',
-            ('api', 'enabled'): True,
-            ('api', 'auth_strategy'): 'none',
-            ('api', 'bind_port'): self.port,
-            ('api', 'poll_interval_s'): 0.1,
-            **self.settings,
-        }
-        for (group, name), value in values.items():
-            conf.set_override(name, value, group or None)
-        return conf
-
-    def start_agent(self) -> Agent:
-        """Start it where it was before."""
-        agent = Agent(self.configure(), executes=self.executes)
-        agent.start()
-        self.addCleanup(agent.stop)
-        return agent
-
     @property
     def address(self) -> str:
         """Where the console is."""
-        return f'http://127.0.0.1:{self.port}/console/'
+        raise NotImplementedError
 
     def open(self, view: str = '') -> None:
         """Open the console, and wait until it is live."""
@@ -174,6 +136,12 @@ class BrowserCase(test_base.TestCase):
         """The dialog that is open."""
         return self.page.get_by_role('dialog')
 
+    def finished(self, text: str) -> None:
+        """Wait until the console says that something has ended."""
+        playwright.expect(self.page.locator('#toasts')).to_contain_text(
+            text, timeout=30_000
+        )
+
     def _note(self, message: playwright.ConsoleMessage) -> None:
         # What the network refuses is said in the page, and tested there.
         if message.type == 'error' and 'Failed to load' not in message.text:
@@ -181,6 +149,64 @@ class BrowserCase(test_base.TestCase):
 
     def _check(self) -> None:
         self.assertEqual([], self.wrong)
+
+
+class BrowserCase(PageCase, test_base.TestCase):
+    """A test with an agent of its own, and a page.
+
+    :cvar text: of the agent's configuration file.
+    """
+
+    timeout_s = 60
+    executes = True
+    text = ''
+    settings: Mapping[tuple[str, str], Any] = {}
+
+    def setUp(self) -> None:
+        super().setUp()
+        shared_browser()
+        (self.folder / 'pool').mkdir()
+        free = ports.Ports()
+        self.addCleanup(free.release)
+        self.port = free.take()
+        service.sync_journal(self.configure())
+        self.agent = self.start_agent()
+        self.open_page()
+
+    def configure(self) -> cfg.ConfigOpts:
+        """Return the agent's configuration."""
+        conf = cfg.ConfigOpts()
+        opts.register_opts(conf)
+        self.addCleanup(conf.reset)
+        file = self.folder / 'agent.conf'
+        file.write_text(self.text.format(folder=self.folder))
+        conf([], project='virtdc-test', default_config_files=[str(file)])
+        values = {
+            ('', 'state_path'): str(self.folder),
+            ('agent', 'name'): 'agent-1',
+            ('backend_file', 'path'): str(self.folder / 'pool'),
+            ('exporter_share', 'export'): 'filer:/volumes',
+            ('api', 'enabled'): True,
+            ('api', 'auth_strategy'): 'none',
+            ('api', 'bind_port'): self.port,
+            ('api', 'poll_interval_s'): 0.1,
+            **self.settings,
+        }
+        for (group, name), value in values.items():
+            conf.set_override(name, value, group or None)
+        return conf
+
+    def start_agent(self) -> Agent:
+        """Start it where it was before."""
+        agent = Agent(self.configure(), executes=self.executes)
+        agent.start()
+        self.addCleanup(agent.stop)
+        return agent
+
+    @property
+    def address(self) -> str:
+        """Where the console is."""
+        return f'http://127.0.0.1:{self.port}/console/'
 
 
 @functools.cache

@@ -53,10 +53,6 @@ class ConsoleCase(browser.BrowserCase):
         page = self.agent.journal.get_volumes(None, 100)
         return {one.name: one for one in page.volumes}
 
-    def finished(self, text: str) -> None:
-        """Wait until the console says that something has ended."""
-        expect(self.page.locator('#toasts')).to_contain_text(text)
-
     def state_of(self, name: str, state: str) -> None:
         expect(self.row(name)).to_contain_text(state)
 
@@ -209,6 +205,135 @@ class TestLife(ConsoleCase):
         expect(alert).to_contain_text('has changed: look at it again')
         self.button('Cancel').click()
         self.assertIn('newer', self.volumes())
+
+
+class TestPlaces(ConsoleCase):
+    """What operators do about where volumes lie."""
+
+    text = """
+[agent]
+pools = fast, slow
+exporters = share, memory
+
+[exporter_share]
+pool_exports = fast:filer:/fast, slow:filer:/slow
+
+[pool_fast]
+backend = file
+path = {folder}/pool
+
+[pool_slow]
+backend = file
+path = {folder}/slow
+"""
+
+    def configure(self) -> Any:
+        (self.folder / 'slow').mkdir(exist_ok=True)
+        return super().configure()
+
+    def more(self, name: str, choice: str) -> None:
+        self.button(f'More for {name}').click()
+        self.dialog.get_by_label(choice).check()
+        self.button('Continue').click()
+
+    def test_where_a_volume_lies(self) -> None:
+        """Create in a pool, move, give up, manage again."""
+        self.open()
+        self.button('New volume').click()
+        self.dialog.get_by_label('Name').fill('db')
+        self.dialog.get_by_label('Pool').select_option('slow')
+        self.dialog.get_by_label('Reached by').select_option('memory')
+        self.button('Create').click()
+        self.finished('create of db: success')
+        volume = self.volumes()['db']
+        file = f'volume-{volume.volume_id}'
+        self.assertEqual(
+            ('slow', 'memory'),
+            (volume.pool, volume.metadata[events.EXPORTER_KEY]),
+        )
+        self.assertTrue((self.folder / 'slow' / file).exists())
+
+        self.more('db', 'Move to another pool')
+        expect(self.dialog).to_contain_text('Now in slow')
+        self.button('Move').click()
+        self.finished('move of db: success')
+        self.assertEqual('fast', self.volumes()['db'].pool)
+        self.assertTrue((self.folder / 'pool' / file).exists())
+        self.assertFalse((self.folder / 'slow' / file).exists())
+
+        self.more('db', 'Give up, and keep its file')
+        self.dialog.get_by_role('textbox').fill('db')
+        self.button('Give up').click()
+        self.finished('unmanage of db: success')
+        expect(self.row('db')).to_have_count(0)
+        self.assertEqual({}, self.volumes())
+
+        self.button('Manage a file').click()
+        self.dialog.get_by_label('Pool').select_option('slow')
+        expect(self.dialog).to_contain_text('nothing but volumes')
+        self.dialog.get_by_label('Pool').select_option('fast')
+        listed = self.dialog.get_by_label('What lies there')
+        expect(listed.locator('option')).to_have_count(1)
+        listed.select_option(index=0)
+        self.dialog.get_by_label('Name of the volume').fill('again')
+        self.button('Manage').click()
+        self.finished('manage of again: success')
+        self.state_of('again', 'ready')
+        self.assertEqual(GIB, self.volumes()['again'].size_bytes)
+
+    def test_snapshots_of_several(self) -> None:
+        for name, volume_id in (('one', 'v'), ('two', 'w'), ('used', 'u')):
+            self.create(name, volume_id)
+        self.connect('u')
+        self.open()
+        self.state_of('used', 'web-1')
+        self.button('Snapshot several').click()
+        expect(self.dialog.get_by_label('used')).to_be_disabled()
+        self.dialog.get_by_label('one').check()
+        expect(self.button('Take snapshots')).to_have_attribute(
+            'aria-disabled', 'true'
+        )
+        self.dialog.get_by_label('two').check()
+        self.dialog.get_by_label('Name of the snapshots').fill('before')
+        self.button('Take snapshots').click()
+        self.finished('snapshot group of one: success')
+        self.go('Snapshots')
+        expect(self.row('before')).to_have_count(2)
+
+    def test_deleted_though_something_says_that_it_is_used(self) -> None:
+        self.create('stale')
+        self.connect('v')
+        self.open()
+        self.state_of('stale', 'web-1')
+        self.more('stale', 'Delete, although it is in use')
+        expect(self.dialog).to_contain_text('in use by web-1')
+        expect(self.button('Delete')).to_have_attribute(
+            'aria-disabled', 'true'
+        )
+        self.dialog.get_by_role('textbox').fill('stale')
+        self.button('Delete').click()
+        self.finished('delete of stale: success')
+        self.assertEqual({}, self.volumes())
+        event = self.page.evaluate(
+            "fetch('/v1/events?operation=delete').then((one) => one.json())"
+        )['events'][0]
+        self.assertTrue(event['parameters']['force'])
+        # It was the cloud's: operators may make it anew, empty.
+        self.go('Alarms')
+        self.button('Make stale anew').click()
+        self.button('Make it anew').click()
+        self.finished('create of stale: success')
+        self.assertEqual('v', self.volumes()['stale'].volume_id)
+        expect(self.page.get_by_text('No alarm is raised')).to_be_visible()
+
+    def connect(self, volume_id: str) -> None:
+        self.do(
+            events.Operation.CONNECT,
+            volume_id,
+            events.ConnectParameters(
+                host='web-1', connector={'host': 'web-1'}
+            ),
+        )
 
 
 class TestShown(ConsoleCase):

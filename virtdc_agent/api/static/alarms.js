@@ -4,6 +4,7 @@ import { path } from './api.js';
 import { button, draw, drawRows, h, said, table } from './dom.js';
 import { field, openForm } from './dialogs.js';
 import { time } from './format.js';
+import { askRecreate } from './placing.js';
 import { listNote, moreButton } from './volumes.js';
 
 const MARKS = { critical: '▲', major: '▲', minor: '△' };
@@ -62,6 +63,7 @@ export class Alarms {
         h('td', { class: 'actions' },
           !alarm.acknowledged_at && may.has('alarms:acknowledge')
             && button('Acknowledge', 'alarm-acknowledge', { key, 'aria-label': `Acknowledge ${alarm.kind} of ${name}` }),
+          this.canRecreate(alarm) && button('Make anew', 'alarm-recreate', { key, 'aria-label': `Make ${name} anew` }),
           may.has('alarms:clear') && button('Clear', 'alarm-clear', { key, 'aria-label': `Clear ${alarm.kind} of ${name}` })),
       ],
     };
@@ -71,6 +73,7 @@ export class Alarms {
     const alarm = this.items.find((one) => `${one.kind}/${one.subject}` === key);
     const address = (verb) => path('alarms', alarm.kind, alarm.subject, verb);
     const about = h('p', {}, said(alarm.message));
+    if (action === 'alarm-recreate') return askRecreate(this.api, this.store, alarm);
     if (action === 'alarm-acknowledge') {
       const comment = field('comment', 'Comment', h('textarea', { rows: 2, maxlength: 1024 }),
         { hint: 'For others: who looks after it, and how far you are.' });
@@ -78,13 +81,19 @@ export class Alarms {
         title: 'Acknowledge', submit: 'Acknowledge', fields: [comment], body: [about, comment.row],
         send: () => this.change(address('acknowledge'), { comment: comment.input.value }),
       });
-      return;
+      return null;
     }
-    openForm({
+    return openForm({
       title: 'Clear this alarm?', submit: 'Clear',
       body: [about, h('p', { class: 'hint' }, 'It is raised again if its cause is still there.')],
       send: () => this.change(address('clear')),
     });
+  }
+
+  // Whether it is of a volume that operators can make anew.
+  canRecreate(alarm) {
+    return alarm.kind === 'volume-deleted' && alarm.details.size_bytes > 0
+      && this.store.may.has('volumes:recreate') && this.store.may.has('volumes:create');
   }
 
   async change(address, body) {

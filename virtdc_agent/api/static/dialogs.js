@@ -47,7 +47,7 @@ export function errorBox(error, known = []) {
 //
 // send(): does it; what it throws is shown, and the dialog stays. It returns
 // a text that keeps the dialog open as an error of ours, or nothing.
-export function openForm({ title, body, fields = [], submit, danger = false, send, ready }) {
+export function openForm({ title, body, fields = [], submit, danger = false, wide = false, send, ready }) {
   const mark = focusMark();
   const problem = h('div');
   const go = h('button', { type: 'submit', class: danger ? 'danger' : 'primary' }, submit);
@@ -55,7 +55,7 @@ export function openForm({ title, body, fields = [], submit, danger = false, sen
   const heading = h('h2', { id: 'dialog-title' }, title);
   const form = h('form', { novalidate: true }, heading, body, problem,
     h('div', { class: 'actions' }, cancel, go));
-  const dialog = h('dialog', { 'aria-labelledby': 'dialog-title' }, form);
+  const dialog = h('dialog', { class: wide && 'wide', 'aria-labelledby': 'dialog-title' }, form);
   const judge = () => {
     const why = ready?.() ?? '';
     go.setAttribute('aria-disabled', why ? 'true' : 'false');

@@ -6,7 +6,7 @@ import { failed, openForm, openPage, toast } from './dialogs.js';
 import {
   absolute, detail, duration, isOpen, now, operation, ORIGINS, progress, reason, shortId, state, time,
 } from './format.js';
-import { onceSender } from './volumes.js';
+import { onceSender } from './wishes.js';
 
 const RECENT_MS = 10 * 60 * 1000;
 const RECENT = 50;

@@ -2,9 +2,10 @@
 
 import { path } from './api.js';
 import { button, draw, drawRows, h, said, table } from './dom.js';
-import { field, openForm } from './dialogs.js';
+import { openForm } from './dialogs.js';
 import { operation, shortId, size, state, time } from './format.js';
-import { inUse, labelOf, listNote, moreButton, onceSender } from './volumes.js';
+import { listNote, moreButton } from './volumes.js';
+import { inUse, labelOf, nameField, onceSender, typedName } from './wishes.js';
 
 export class Snapshots {
   constructor(api, store) {
@@ -54,7 +55,7 @@ export class Snapshots {
     const send = onceSender(this.api, this.store);
     const name = said(one.name || key, { class: 'literal' });
     if (action === 'snapshot-copy') {
-      const made = field('name', 'Name of the volume', h('input', { type: 'text', maxlength: 255, autocomplete: 'off' }));
+      const made = nameField('Name of the volume');
       openForm({
         title: ['New volume from ', name], submit: 'Create', fields: [made], body: [made.row],
         send: () => send('POST', path('volumes'), { name: made.input.value, source_snapshot_id: key }),
@@ -124,13 +125,11 @@ export class Trash {
       await send('POST', path('trash', key, 'restore'));
       return;
     }
-    const name = labelOf(one.volume);
-    const typed = field('name', ['Type ', said(name, { class: 'literal' }), ' to confirm'],
-      h('input', { type: 'text', autocomplete: 'off', spellcheck: 'false' }), { hint: 'The id will do, too.' });
+    const typed = typedName(one.volume);
     openForm({
-      title: ['Remove ', said(name), ' for good'], submit: 'Remove for good', danger: true, fields: [typed],
+      title: ['Remove ', said(labelOf(one.volume)), ' for good'], submit: 'Remove for good', danger: true, fields: [typed],
       body: [h('p', {}, `${size(one.volume.size_bytes)} of data. Nobody can bring it back.`), typed.row],
-      ready: () => ([name, key].includes(typed.input.value) ? '' : 'Type the name first.'),
+      ready: typed.ready,
       send: () => send('DELETE', path('trash', key)),
     });
   }

@@ -1,35 +1,13 @@
 // The view of volumes, and what can be done to one.
 
-import { newKey, path } from './api.js';
+import { path } from './api.js';
 import { button, drawRows, draw, h, said, table } from './dom.js';
 import { fault, failed, field, openForm } from './dialogs.js';
 import { GIB, operation, progress, shortId, size, state, time } from './format.js';
+import { askGroup, askManage, askMore, canManage, hasMore, placeFields, readAll } from './placing.js';
+import { follows, inUse, labelOf, nameField, onceSender, plural, textField, typedName } from './wishes.js';
 
 const OWN_METADATA = 'virtdc.';
-
-// The name of a volume as it is shown, never empty.
-export const labelOf = (volume) => volume.name || volume.volume_id;
-
-export function inUse(volume) {
-  return volume.attached_to.length ? `in use by ${volume.attached_to.join(', ')}` : '';
-}
-
-// Send a change once, however often it is tried: the same wish has the same
-// key, another has its own.
-export function onceSender(api, store) {
-  let last = '';
-  let key = newKey();
-  return async (method, address, body, headers = {}) => {
-    const wish = JSON.stringify([method, address, body]);
-    if (wish !== last) {
-      last = wish;
-      key = newKey();
-    }
-    const event = await api.ask(method, address, { body, headers: { 'Idempotency-Key': key, ...headers } });
-    store.track(event);
-    return event;
-  };
-}
 
 export class Volumes {
   constructor(api, store) {
@@ -65,7 +43,11 @@ export class Volumes {
     for (const one of store.lists.snapshots.items) snapshots.set(one.volume_id, (snapshots.get(one.volume_id) ?? 0) + 1);
     drawRows(this.table.body, list.items.map((volume) => (
       this.row(volume, open.get(volume.volume_id), snapshots.get(volume.volume_id) ?? 0))));
-    draw(this.create, store.may.has('volumes:create') ? button('New volume', 'volume-create', { class: 'primary' }) : null);
+    draw(this.create, [
+      store.may.has('snapshots:create') && list.items.length > 1 && button('Snapshot several', 'volume-group'),
+      canManage(store) && button('Manage a file', 'volume-manage'),
+      store.may.has('volumes:create') && button('New volume', 'volume-create', { class: 'primary' }),
+    ]);
     const empty = list.search ? `No volume has “${list.search}” in its name, or an id that begins so.`
       : 'There are no volumes yet. What is created here or in the cloud appears by itself.';
     draw(this.note, listNote(list, empty));
@@ -106,11 +88,14 @@ export class Volumes {
       may.has('volumes:resize') && button('Resize', 'volume-resize', { key, 'aria-label': `Resize ${of}` }),
       may.has('snapshots:create') && button('Snapshot', 'volume-snapshot', { key, 'aria-label': `Take a snapshot of ${of}` }),
       may.has('volumes:delete') && button('Delete', 'volume-delete', { key, class: 'danger', why: used || kept, 'aria-label': `Delete ${of}` }),
+      hasMore(this.store) && button('More', 'volume-more', { key, 'aria-label': `More for ${of}` }),
     ];
   }
 
   async act(action, key) {
     if (action === 'volume-create') return this.askCreate();
+    if (action === 'volume-manage') return askManage(this.api, this.store);
+    if (action === 'volume-group') return askGroup(this.api, this.store);
     // As it is now, not as it was drawn.
     const volume = await this.api.get(path('volumes', key));
     return {
@@ -118,27 +103,29 @@ export class Volumes {
       'volume-resize': () => this.askResize(volume),
       'volume-snapshot': () => this.askSnapshot(volume),
       'volume-delete': () => this.askDelete(volume),
+      'volume-more': () => askMore(this.api, this.store, volume),
     }[action]();
   }
 
   askCreate() {
     const send = onceSender(this.api, this.store);
-    const name = field('name', 'Name', h('input', { type: 'text', maxlength: 255, autocomplete: 'off' }));
-    const text = field('description', 'Description', h('textarea', { rows: 2, maxlength: 255 }));
+    const name = nameField();
+    const text = textField();
     const gib = sizeField('Size in GiB', 1, 1);
+    const places = placeFields(this.store);
     openForm({
-      title: 'New volume', submit: 'Create', fields: [name, gib, text],
-      body: [name.row, gib.row, text.row, h('p', { class: 'hint' }, 'The cloud is told of it; it makes it a volume there only if it is so configured.')],
+      title: 'New volume', submit: 'Create', fields: [name, gib, text, ...places],
+      body: [name.row, gib.row, text.row, ...places.map((one) => one.row), h('p', { class: 'hint' }, 'The cloud is told of it; it makes it a volume there only if it is so configured.')],
       send: () => send('POST', path('volumes'), {
-        name: name.input.value, description: text.input.value, size_bytes: gib.read(),
+        name: name.input.value, description: text.input.value, size_bytes: gib.read(), ...readAll(places),
       }),
     });
   }
 
   askEdit(volume) {
     const send = onceSender(this.api, this.store);
-    const name = field('name', 'Name', h('input', { type: 'text', maxlength: 255, autocomplete: 'off' }));
-    const text = field('description', 'Description', h('textarea', { rows: 2, maxlength: 255 }));
+    const name = nameField();
+    const text = textField();
     name.input.value = volume.name;
     text.input.value = volume.description;
     const known = Object.fromEntries(Object.entries(volume.metadata).filter(([key]) => !key.startsWith(OWN_METADATA)));
@@ -172,7 +159,7 @@ export class Volumes {
 
   askSnapshot(volume) {
     const send = onceSender(this.api, this.store);
-    const name = field('name', 'Name of the snapshot', h('input', { type: 'text', maxlength: 255, autocomplete: 'off' }));
+    const name = nameField('Name of the snapshot');
     const text = field('description', 'Description', h('textarea', { rows: 2 }));
     openForm({
       title: ['Snapshot of ', said(labelOf(volume))], submit: 'Take snapshot', fields: [name, text],
@@ -187,8 +174,7 @@ export class Volumes {
     const used = inUse(volume);
     if (used) return failed(fault(`${labelOf(volume)} is ${used}: detach it first.`));
     const send = onceSender(this.api, this.store);
-    const typed = field('name', ['Type ', said(labelOf(volume), { class: 'literal' }), ' to confirm'],
-      h('input', { type: 'text', autocomplete: 'off', spellcheck: 'false' }), { hint: 'The id will do, too.' });
+    const typed = typedName(volume);
     return openForm({
       title: ['Delete ', said(labelOf(volume))], submit: 'Delete', danger: true, fields: [typed],
       body: [
@@ -197,17 +183,10 @@ export class Volumes {
         ...volume.open_events.map((event) => h('p', { class: 'warning' }, `Its ${operation(event.operation)} is ${event.state}; the delete comes after it.`)),
         typed.row,
       ],
-      ready: () => ([labelOf(volume), volume.volume_id].includes(typed.input.value) ? '' : 'Type the name first.'),
+      ready: typed.ready,
       send: () => send('DELETE', path('volumes', volume.volume_id)),
     });
   }
-}
-
-const plural = (count, word) => `${count} ${word}${count === 1 ? '' : 's'}`;
-
-function follows(volume, what) {
-  if (volume.origin !== 'cloud') return null;
-  return h('p', { class: 'hint' }, 'OpenStack has this volume, too: ', what, '.');
 }
 
 const sorted = (object) => Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1));
