@@ -10,7 +10,8 @@ const REFRESH_AT_MOST_MS = 1000;
 
 // Which lists a finished operation may have changed.
 const TOUCHES = {
-  delete: ['volumes', 'trash', 'pools'], restore: ['volumes', 'trash'], purge: ['trash', 'pools'],
+  create: ['volumes', 'alarms'], migrate: ['volumes', 'pools'],
+  delete: ['volumes', 'trash', 'pools', 'alarms'], restore: ['volumes', 'trash', 'alarms'], purge: ['trash', 'pools'],
   snapshot: ['snapshots'], delete_snapshot: ['snapshots'], snapshot_group: ['snapshots'],
   manage_snapshot: ['snapshots'], unmanage_snapshot: ['snapshots'],
 };
