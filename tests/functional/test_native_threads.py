@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 import tempfile
 from typing import Any
+import urllib.parse
 import uuid
 
 from cinder_virtdc.caller import BusCaller
@@ -59,13 +60,20 @@ def native_lab() -> stack.Lab:
             ),
             agent=virtdc.AgentSettings(
                 options=configuration.merge(
-                    base.DURABLE, {'agent': {'key_file': folder / 'agent'}}
+                    base.DURABLE,
+                    {
+                        'DEFAULT': {'debug': True},
+                        'agent': {'key_file': folder / 'agent'},
+                    },
                 )
             ),
             listener=virtdc.ListenerSettings(
                 options=configuration.merge(
                     base.LISTENER,
-                    {'virtdc': {'key_file': folder / 'listener'}},
+                    {
+                        'DEFAULT': {'debug': True},
+                        'virtdc': {'key_file': folder / 'listener'},
+                    },
                 )
             ),
         )
@@ -208,6 +216,35 @@ class TestSigned(test_bus.BusCase):
             volume_id = self.create()
             self.wait(volume_id, state='success')
         self.assertFalse(self.is_obeyed(old))
+
+    def test_secrets_are_told_to_nobody(self) -> None:
+        """In no log, also of what goes wrong, and in no arguments."""
+        self.wait(self.create(), state='success')
+        self.refusal('get_volumes')
+        self.lab.rabbitmq.service.restart()
+        self.wait(self.create(), state='success')
+        secrets = [
+            part
+            for url in (
+                self.lab.rabbitmq.private_url,
+                self.lab.rabbitmq.cloud_url,
+            )
+            if (part := urllib.parse.urlsplit(url).password)
+        ]
+        secrets += [
+            line.split()[-1]
+            for name in NAMES
+            for line in (keys_folder() / name).read_text().splitlines()
+        ]
+        self.assertGreaterEqual(len(secrets), 5)
+        for service in self.lab.supervisor.services():
+            if service.name in ('rabbitmq', 'epmd', 'mariadb'):
+                continue
+            arguments = Path(f'/proc/{service.pid}/cmdline').read_text()
+            for text in (service.log_text(), arguments):
+                self.assertGreater(len(text), 20)
+                for secret in secrets:
+                    self.assertNotIn(secret, text, service.name)
 
     def keys_of(self, path: Path) -> list[signing.Key]:
         keyring = signing.Keyring.from_text(path.read_text(encoding='ascii'))

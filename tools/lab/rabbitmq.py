@@ -84,8 +84,6 @@ class RabbitMQ:
             'oslo_messaging_rabbit': {
                 'ssl': True,
                 'ssl_ca_file': self._tls.path,
-                # Without it, any certificate that this one signs would do.
-                'ssl_server_hostname': '127.0.0.1',
             }
         }
 
