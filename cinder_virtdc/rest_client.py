@@ -169,6 +169,11 @@ class Client:
                 f'No data centre answers at {self._api.get_endpoint()}: is '
                 'the address right, and does an agent serve its API there?'
             ) from exc
+        except auth_exceptions.ConnectTimeout as exc:
+            raise self.error(
+                f'The data centre at {self._api.get_endpoint()} does not '
+                'answer in time: ask again later.'
+            ) from exc
         except auth_exceptions.ClientException as exc:
             raise self.error(
                 f'The data centre cannot be asked: {exc}'

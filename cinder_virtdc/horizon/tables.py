@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 from horizon import exceptions
@@ -33,6 +34,19 @@ STATES = (
 
 
 NARROW = ('text-nowrap',)
+
+
+# Long names break anywhere, but not after a few letters.
+NAMES = {'classes': ('word-break',), 'attrs': {'style': 'min-width: 8em'}}
+STANDS_OUT = {'failed': 'danger', rows.UNKNOWN: 'warning'}
+
+
+def _stand_out(state: str) -> Any:
+    """Return a state, such that one that is bad is seen."""
+    kind = STANDS_OUT.get(state)
+    if kind is None:
+        return state
+    return format_html('<span class="label label-{}">{}</span>', kind, state)
 
 
 def _cell(name: str) -> Any:
@@ -184,12 +198,13 @@ class EventsTable(Table):
         verbose_name=_('Volume'),
         link=links.volume,
         sortable=False,
-        classes=('word-break',),
+        **NAMES,
     )
     state = tables.Column(
         'state',
         verbose_name=_('State'),
         status_choices=STATES,
+        filters=(_stand_out,),
         sortable=False,
         classes=NARROW,
     )
@@ -292,8 +307,7 @@ class AlarmsTable(Table):
         lambda row: row.volume.shown,
         verbose_name=_('About'),
         link=links.volume,
-        classes=('word-break',),
-        attrs={'style': 'min-width: 8em'},
+        **NAMES,
     )
     message = tables.Column(
         _cell('alarm'), verbose_name=_('What happened'), sortable=False

@@ -36,9 +36,8 @@ class EventsView(horizon_tables.DataTableView):
 
     def get_data(self) -> list[rows.EventRow]:
         """Return the rows of the page."""
-        centre = asking.data_centre
         try:
-            page = centre(self.request).events(
+            page = asking.data_centre(self.request).events(
                 {
                     'project_id': asking.scope_of(self.request),
                     **self._filter(),
@@ -48,23 +47,17 @@ class EventsView(horizon_tables.DataTableView):
             )
             self.table.next_marker = page.marker
             return asking.event_rows(self.request, page.items)
-        except (ApiError, filtering.NoSuchChoice) as exc:
+        except filtering.NoSuchChoice as exc:
+            self.problem = str(exc)
+        except ApiError as exc:
             self.problem = str(exc)
             self.table.say_empty(_('What the events are is not known now.'))
-            return []
+        return []
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add what is wrong."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
         return {**context, 'problem': self.problem}
-
-    def has_more_data(self, table: Any) -> bool:
-        """Say whether there is a next page."""
-        return bool(table.has_more_data())
-
-    def has_prev_data(self, table: Any) -> bool:
-        """Say whether there is a page before."""
-        return bool(table.has_prev_data())
 
     def _filter(self) -> dict[str, str]:
         """Return the user's filter in the API's words."""

@@ -43,6 +43,8 @@ class HorizonCase(base.CloudCase):
         self.addCleanup(context.close)
         # Horizon compiles its templates when they are first asked for.
         context.set_default_timeout(30_000)
+        expect.set_options(timeout=30_000)
+        self.addCleanup(expect.set_options, timeout=5_000)
         self.page = context.new_page()
         self.wrong: list[str] = []
         self.page.on('pageerror', lambda error: self.wrong.append(str(error)))
@@ -225,6 +227,14 @@ class TestOperator(HorizonCase):
         self.link('Platform Alarms').click()
         row = self.row('lost')
         expect(row).to_contain_text('I see to it <b>')
+        # An address cannot lead users out of the dashboard.
+        self.open(
+            f'admin/platform_events/alarms/volume-deleted/{volume_id}/'
+            'acknowledge/?next=https://evil.example.org/'
+        )
+        expect(self.link('Cancel')).to_have_attribute(
+            'href', '/admin/platform_events/'
+        )
         path = f'/alarms/volume-deleted/{volume_id}'
         self.assertEqual('I see to it <b>', self.virtdc.get(path)['comment'])
 
@@ -310,6 +320,16 @@ class TestOperator(HorizonCase):
             row = self.row('resize', 'heard')
             expect(row).to_contain_text('waiting')
             event_id = row.get_attribute('data-object-id')
+            self.agent.service.pause()
+            try:
+                # It takes the connection, and says nothing.
+                self.open(f'project/volumes/{volume_id}/')
+                expect(
+                    self.page.locator('.virtdc-problem').first
+                ).to_contain_text('does not answer in time')
+            finally:
+                self.agent.service.resume()
+            self.open('project/platform_events/')
             row = self.page.locator(f'tr[data-object-id="{event_id}"]')
             self.agent.service.stop()
             try:

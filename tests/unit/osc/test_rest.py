@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from unittest import mock
 
+from keystoneauth1 import exceptions as auth_exceptions
 from keystoneauth1 import noauth
 from osc_lib import exceptions
 
@@ -297,6 +298,10 @@ class TestClient(base.CommandCase):
         self.assertIn(
             'answers at http://dc', self.refused(base.Lost('refused'))
         )
+
+    def test_it_takes_too_long(self) -> None:
+        late = auth_exceptions.ConnectTimeout('late')
+        self.assertIn('does not answer in time', self.refused(late))
 
     def test_something_else_answers(self) -> None:
         html = base.Response(200, '<html>', {})

@@ -82,9 +82,7 @@ def _drain(conf: cfg.ConfigOpts) -> int:
         agent = _find(keeping, wanted.agent_name)
         # It hears of it when it renews its lease, and may take some until
         # then.
-        has_heard = (
-            not agent.is_alive or agent.lease_until != told.lease_until
-        )
+        has_heard = not agent.is_alive or agent.lease_until != told.lease_until
         if has_heard and not agent.running and not agent.closed:
             print(f'Nothing of agent {wanted.agent_name} runs.')
             break
