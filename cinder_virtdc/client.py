@@ -28,6 +28,7 @@ from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
 from virtdc_agent.contract.fields import Reader
+from virtdc_agent.contract.resyncs import Resync
 from virtdc_agent.contract import rpc
 from virtdc_agent.contract.rpc import ErrorCode
 
@@ -52,12 +53,14 @@ class Changes:
         out; 0 if the page is empty.
     :param oldest: the first sequence that is still kept; 0 if there is none.
     :param last: the latest sequence of all; 0 if there is none.
+    :param wants_resync: whether somebody waits for a comparison.
     """
 
     transitions: Sequence[Transition]
     reached: int
     oldest: int
     last: int
+    wants_resync: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +163,7 @@ class AgentClient:
                 reached=_reached(items),
                 oldest=_sequence(answer, 'oldest'),
                 last=_sequence(answer, 'last'),
+                wants_resync=Reader(answer, 'answer').has('resync'),
             )
 
         return self._get(
@@ -250,6 +254,28 @@ class AgentClient:
             lambda answer: Reader(answer, 'answer').boolean(
                 'cleared', default=False
             ),
+        )
+
+    def take_resync(self, *, listener: str, lease_s: int) -> Resync | None:
+        """Ask whether a comparison is to be made now, by us."""
+
+        def taken(answer: Answer) -> Resync | None:
+            if not Reader(answer, 'answer').has('item'):
+                return None
+            return codec.decode(answer['item'], Resync)
+
+        return self._get(
+            'take_resync', {'listener': listener, 'lease_s': lease_s}, taken
+        )
+
+    def end_resync(
+        self, number: int, *, listener: str, counts: Mapping[str, int]
+    ) -> Resync:
+        """Say what a comparison has found."""
+        return self._get(
+            'end_resync',
+            {'number': number, 'listener': listener, 'counts': dict(counts)},
+            _item_of(Resync),
         )
 
     def take_mark(self, name: str, *, holder: str, lease_s: int) -> Mark:

@@ -38,6 +38,7 @@ from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
 from virtdc_agent.contract.events import TrashedVolume
 from virtdc_agent.contract.events import Volume
+from virtdc_agent.contract.resyncs import Resync
 from virtdc_agent.contract import rpc
 from virtdc_agent.contract.rpc import ErrorCode
 
@@ -80,6 +81,7 @@ class FakeAgent:
         self.effective_deletions: set[str] = set()
         self.alarms = FakeAlarms()
         self.marks = FakeMarks()
+        self.resync: Resync | None = None
         self.manageable: dict[str, Manageable] = {}
         self.manageable_snapshots: dict[str, Manageable] = {}
         self.capacity = Capacity(
@@ -280,6 +282,10 @@ class FakeAgent:
                 )
             case 'clear_alarm', {'kind': kind, 'subject': subject}:
                 return {'cleared': self._clear(str(kind), str(subject))}
+            case 'take_resync', {'listener': listener}:
+                return self._answer_take_resync(str(listener))
+            case 'end_resync', {'listener': listener, 'counts': dict(counts)}:
+                return self._answer_end_resync(str(listener), counts)
             case 'take_mark', {'name': name, 'holder': holder, **rest}:
                 return self.marks.take(
                     *(str(name), str(holder)), float(str(rest['lease_s']))
@@ -354,7 +360,42 @@ class FakeAgent:
             'items': [codec.encode(one) for one in found[:limit]],
             'oldest': self.history[0].sequence if self.history else 0,
             'last': self._last,
+            'resync': (
+                self.resync.number
+                if self.resync and self.resync.ended_at is None
+                else None
+            ),
         }
+
+    def request_resync(self) -> None:
+        """Ask for a comparison, as a person does; ring the doorbell."""
+        number = self.resync.number + 1 if self.resync else 1
+        self.resync = Resync(
+            number=number, asked_at=self._now(), asked_by='eve'
+        )
+        if self.tells:
+            for subscriber in self.subscribers:
+                subscriber(
+                    codec.decode_notification(codec.encode(self.resync))
+                )
+
+    def _answer_take_resync(self, listener: str) -> dict[str, object]:
+        if self.resync is None or self.resync.listener not in ('', listener):
+            return {'item': None}
+        self.resync = dataclasses.replace(
+            self.resync, listener=listener, started_at=self._now()
+        )
+        return {'item': codec.encode(self.resync)}
+
+    def _answer_end_resync(
+        self, listener: str, counts: dict[str, Any]
+    ) -> dict[str, object]:
+        if self.resync is None:
+            raise AssertionError('nobody has asked for one')
+        self.resync = dataclasses.replace(
+            self.resync, listener=listener, ended_at=self._now(), **counts
+        )
+        return {'item': codec.encode(self.resync)}
 
     def _answer_cancel(self, event_id: str) -> dict[str, object]:
         latest = self.latest(event_id)

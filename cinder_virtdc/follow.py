@@ -13,6 +13,7 @@ from cinder_virtdc import properties
 from virtdc_agent.contract.alarms import AlarmNotice
 from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.resyncs import Resync
 
 MAX_AHEAD = 10_000
 """So many sequences beyond a gap are remembered, to see it close."""
@@ -46,6 +47,7 @@ class Follower:
         self._latest: dict[str, Transition] = {}
         self._cursor = 0
         self._heard = 0
+        self._wanted_resync = False
         self._ahead: set[int] = set()
 
     @property
@@ -66,6 +68,12 @@ class Follower:
         with self._lock:
             return self._heard > self._cursor
 
+    @property
+    def wanted_resync(self) -> bool:
+        """Whether somebody waits for a comparison, as of the last question."""
+        with self._lock:
+            return self._wanted_resync
+
     def latest(self, platform_id: str) -> Transition | None:
         """Return the latest transition of a volume's events."""
         with self._lock:
@@ -73,8 +81,8 @@ class Follower:
 
     def offer(self, notification: Notification) -> None:
         """Take a notification, in whatever order, however often."""
-        if isinstance(notification, AlarmNotice):
-            return  # alarms have a numbering of their own
+        if isinstance(notification, AlarmNotice | Resync):
+            return  # they have a numbering of their own
         with self._lock:
             self._heard = max(self._heard, notification.sequence)
             if isinstance(notification, Transition):
@@ -93,6 +101,7 @@ class Follower:
             asked = self.cursor
             changes = self._history.get_changes(asked)
             with self._lock:
+                self._wanted_resync = changes.wants_resync
                 if changes.last < asked:
                     self._begin_anew()
                     continue

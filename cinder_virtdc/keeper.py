@@ -11,7 +11,9 @@ import threading
 
 from cinder_virtdc.alarm_book import AlarmBook
 from cinder_virtdc.clock import Clock
+from cinder_virtdc.commanded import Commanded
 from cinder_virtdc.comparison import Comparison
+from cinder_virtdc.comparison import Report
 from cinder_virtdc import exceptions
 from cinder_virtdc.follow import Follower
 from cinder_virtdc.meter import Meter
@@ -23,6 +25,7 @@ from cinder_virtdc.router import Router
 from cinder_virtdc.sight import Sight
 from virtdc_agent.contract.alarms import AlarmNotice
 from virtdc_agent.contract.events import Notification
+from virtdc_agent.contract.resyncs import Resync
 
 LOG = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class Keeper:
     :param ring: has a volume looked at, soon.
     :param on_alarms: called when the book of alarms was asked for anew.
     :param rescue: sets right what is stuck; ``None``: nobody does.
+    :param commanded: compares when somebody has asked for it; likewise.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Keeper:
         intervals: Intervals,
         on_alarms: Callable[[], None] = lambda: None,
         rescue: Rescue | None = None,
+        commanded: Commanded | None = None,
         meter: Meter | None = None,
         pulse: Pulse | None = None,
     ) -> None:
@@ -86,6 +91,8 @@ class Keeper:
         self._clock = clock
         self._on_alarms = on_alarms
         self._rescue = rescue
+        self._commanded = commanded
+        self._is_commanded = False
         self._changed = threading.Condition()
         self._stopped = False
         self._behind_since: float | None = None
@@ -94,6 +101,12 @@ class Keeper:
             'compare both sides',
             self.resync,
             intervals.resync_s,
+            self._meter,
+        )
+        self._obey = _Task(
+            'compare both sides as it was asked for',
+            self.obey,
+            float('inf'),
             self._meter,
         )
         self._catch_up = _Task(
@@ -142,6 +155,9 @@ class Keeper:
         if isinstance(notification, AlarmNotice):
             self._alarm_heard(notification)
             return
+        if isinstance(notification, Resync):
+            self._command()
+            return
         self._follower.offer(notification)
         with self._changed:
             if not self._follower.is_behind:
@@ -157,6 +173,8 @@ class Keeper:
         :raises VirtDCError: the agent cannot be asked; nothing is lost.
         """
         self._follower.catch_up()
+        if self._follower.wanted_resync:
+            self._command()
         notices = self._take_notices()
         self._book.refresh()
         self._on_alarms()
@@ -208,7 +226,7 @@ class Keeper:
                 self._ring(volume.volume_id)
         self._looked_at = began
 
-    def resync(self) -> None:
+    def resync(self) -> Report:
         """Compare all volumes of both sides.
 
         :raises VirtDCError: one side cannot be asked; nothing is concluded.
@@ -218,6 +236,22 @@ class Keeper:
             report.volumes, report.platform_volumes, len(report.actions)
         )
         self._on_alarms()
+        return report
+
+    def obey(self) -> None:
+        """Compare, if somebody waits for it and no other listener does it.
+
+        :raises VirtDCError: one side cannot be asked; nothing is concluded.
+        """
+        with self._changed:
+            self._is_commanded = False
+        if self._commanded is not None:
+            self._commanded.run(self.resync)
+
+    def _command(self) -> None:
+        with self._changed:
+            self._is_commanded = True
+            self._changed.notify_all()
 
     def _alarm_heard(self, notice: AlarmNotice) -> None:
         with self._changed:
@@ -237,6 +271,8 @@ class Keeper:
                 self._resync.attempt(self._clock)
             if not self._resync.has_succeeded:
                 continue
+            if self._obey_at() <= now:
+                self._obey.attempt(self._clock)
             if self._catch_up_at() <= now:
                 self._catch_up.attempt(self._clock)
                 with self._changed:
@@ -254,6 +290,7 @@ class Keeper:
                     due_at = min(
                         due_at,
                         self._catch_up_at(),
+                        self._obey_at(),
                         self._repair.due_at,
                         self._recovery.due_at,
                         self._look_up.due_at,
@@ -265,6 +302,11 @@ class Keeper:
                 self._pulse.beat(wait_s)
                 self._clock.wait(self._changed, wait_s)
             return False
+
+    def _obey_at(self) -> float:
+        if self._obey.failures:
+            return self._obey.due_at
+        return float('-inf' if self._is_commanded else 'inf')
 
     def _catch_up_at(self) -> float:
         if self._catch_up.failures:
@@ -282,7 +324,7 @@ class _Task:
     def __init__(
         self,
         what: str,
-        run: Callable[[], None],
+        run: Callable[[], object],
         interval_s: float,
         meter: Meter,
     ) -> None:

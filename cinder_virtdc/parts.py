@@ -29,6 +29,7 @@ from cinder_virtdc.clock import SystemClock
 from cinder_virtdc.cloud import Cloud
 from cinder_virtdc.cloud import CloudVolume
 from cinder_virtdc.cloud import SdkCloud
+from cinder_virtdc.commanded import Commanded
 from cinder_virtdc.comparison import Comparison
 from cinder_virtdc import exceptions
 from cinder_virtdc.follow import Follower
@@ -184,6 +185,7 @@ class Parts:
             intervals=intervals,
             on_alarms=on_alarms,
             rescue=self.rescue,
+            commanded=Commanded(self.client, listener=_name_of_this()),
             meter=meter,
             pulse=pulse,
         )
@@ -244,7 +246,7 @@ class Parts:
                 latest=follower.latest,
                 know=writer.know,
                 ring=syncer.ring,
-                holder=f'{socket.gethostname()}/{uuid.uuid4().hex}',
+                holder=_name_of_this(),
             )
 
         def done(platform_id: str) -> None:
@@ -322,3 +324,8 @@ def _into(options: Any) -> Into | None:
         volume_type=volume_type,
         hosts=tuple(options.hosts),
     )
+
+
+def _name_of_this() -> str:
+    """Name this listener among others, and this life of it."""
+    return f'{socket.gethostname()}/{uuid.uuid4().hex}'

@@ -17,6 +17,7 @@ from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract.events import Announcement
 from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.contract.resyncs import Resync
 from virtdc_agent.contract import sealing
 from virtdc_agent.contract import topics
 
@@ -26,6 +27,7 @@ _KINDS = {
     Transition: 'transition',
     Announcement: 'announcement',
     AlarmNotice: 'alarm',
+    Resync: 'resync',
 }
 
 

@@ -88,6 +88,7 @@ def _refusal_for(call: str, exc: Exception) -> rpc.Refusal:
             exceptions.EventNotFound()
             | exceptions.VolumeNotFound()
             | exceptions.AlarmNotFound()
+            | exceptions.ResyncNotFound()
         ):
             return rpc.Refusal(code=ErrorCode.NOT_FOUND, message=str(exc))
         case exceptions.JournalUnavailable() | exceptions.BackendError():

@@ -31,9 +31,10 @@ from virtdc_agent.mark_calls import MarkCalls
 from virtdc_agent import model
 from virtdc_agent import offering
 from virtdc_agent.pools import Pools
+from virtdc_agent.resync_calls import ResyncCalls
 
 
-class AgentEndpoint(AlarmCalls, MarkCalls):
+class AgentEndpoint(AlarmCalls, MarkCalls, ResyncCalls):
     """The agent's side of the calls. Safe from any thread.
 
     Arguments are whatever came over the bus, and are checked here.
@@ -57,6 +58,7 @@ class AgentEndpoint(AlarmCalls, MarkCalls):
         self._journal = journal
         self._alarms = journal
         self._marks = journal
+        self._resyncs = journal
         self._intake = intake
         self._pools = pools
         self._contents = PoolContents(pools)
@@ -91,7 +93,14 @@ class AgentEndpoint(AlarmCalls, MarkCalls):
             'items': [codec.encode(item) for item in changes.transitions],
             'oldest': changes.oldest,
             'last': changes.last,
+            'resync': self._wanted_resync(),
         }
+
+    def _wanted_resync(self) -> int | None:
+        latest = self._journal.get_resync()
+        if latest is None or latest.ended_at is not None:
+            return None
+        return latest.number
 
     @answered
     def cancel(self, event_id: object = None) -> Answer:

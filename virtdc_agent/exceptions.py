@@ -13,6 +13,7 @@
     ├── SnapshotNotFound         no such snapshot
     ├── AgentNotFound            no such agent
     ├── AlarmNotFound            no such alarm
+    ├── ResyncNotFound           no such comparison
     ├── LeaseLost                forget the claim: it is another's now
     ├── OperationCancelled       stop working on it, leave nothing behind
     ├── BackendError             the storage is at fault
@@ -66,6 +67,10 @@ class SnapshotNotFound(AgentError):
 
 class AgentNotFound(AgentError):
     """No agent of this name has ever joined the journal."""
+
+
+class ResyncNotFound(AgentError):
+    """No such comparison was asked for."""
 
 
 class AlarmNotFound(AgentError):

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from virtdc_agent.contract import alarms
 from virtdc_agent.contract import events
+from virtdc_agent.contract import resyncs
 from virtdc_agent import model
 from virtdc_agent.scheduling import Lane
 
@@ -130,7 +131,44 @@ class Marks(abc.ABC):
         """
 
 
-class Journal(Alarms, Marks):
+class Resyncs(abc.ABC):
+    """The comparison of both sides that somebody has asked for last.
+
+    Safe from any thread, beside any number of running agents. Each method is
+    a transaction.
+
+    :raises JournalUnavailable: from any method; ask again later.
+    """
+
+    @abc.abstractmethod
+    def request_resync(self, by: str) -> resyncs.Resync:
+        """Ask for one; one that nobody has begun is the same."""
+
+    @abc.abstractmethod
+    def get_resync(self) -> resyncs.Resync | None:
+        """Return the last; ``None``: none was ever asked for."""
+
+    @abc.abstractmethod
+    def take_resync(
+        self, listener: str, lease_s: float
+    ) -> resyncs.Resync | None:
+        """Begin what was asked for; ``None``: there is nothing to begin.
+
+        What another has begun and not ended is begun anew when its lease is
+        over.
+        """
+
+    @abc.abstractmethod
+    def end_resync(
+        self, number: int, listener: str, counts: Mapping[str, int]
+    ) -> resyncs.Resync:
+        """Note what was found; one that has ended stays as it is.
+
+        :raises ResyncNotFound: it is not the latest.
+        """
+
+
+class Journal(Alarms, Marks, Resyncs):
     """The durable log of events, and of the volumes they leave.
 
     The one authority on state, for one agent or for several that share it.
@@ -422,7 +460,7 @@ class Journal(Alarms, Marks):
         """Let go of the database. No other call may follow."""
 
 
-class JournalKeeping(Alarms):
+class JournalKeeping(Alarms, Resyncs):
     """What people and programs do to a journal beside executing it.
 
     Safe from any thread, beside any number of running agents.

@@ -53,6 +53,7 @@ from virtdc_agent.patience import Patience
 from virtdc_agent.periodic import Periodic
 from virtdc_agent import plugins
 from virtdc_agent.pools import Pool
+from virtdc_agent.resync_teller import ResyncTeller
 from virtdc_agent.retention import Purger
 from virtdc_agent.scanning import Scanner
 from virtdc_agent import scheduling
@@ -307,10 +308,18 @@ class Service:
         options = self._conf.agent
         emptier = Emptier(journal=journal, intake=intake, clock=self._clock)
         teller = AlarmTeller(alarms=journal, publisher=self._publisher())
+        resyncs = ResyncTeller(resyncs=journal, publisher=self._publisher())
         periodic = [
             Periodic(
                 'alarms',
                 teller.tell,
+                clock=self._clock,
+                interval_s=_TELL_INTERVAL_S,
+                is_first_at_once=True,
+            ),
+            Periodic(
+                'resyncs',
+                resyncs.tell,
                 clock=self._clock,
                 interval_s=_TELL_INTERVAL_S,
                 is_first_at_once=True,

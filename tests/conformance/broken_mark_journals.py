@@ -48,3 +48,32 @@ class Forgets(MemoryJournal):
 
     def settle_mark(self, name, holder):
         super().settle_mark(self._prefix + name, holder)
+
+
+class AsksAgain(MemoryJournal):
+    """Each wish is a comparison of its own."""
+
+    def request_resync(self, by):
+        self.take_resync('nobody', 0)
+        return super().request_resync(by)
+
+
+class ComparesTogether(MemoryJournal):
+    """Takes no notice of leases."""
+
+    def take_resync(self, listener, lease_s):
+        return super().take_resync(listener, 0)
+
+
+class EndsAnyNumber(MemoryJournal):
+    """Takes every end for that of the latest."""
+
+    def end_resync(self, number, listener, counts):
+        return super().end_resync(self.get_resync().number, listener, counts)
+
+
+class ForgetsCounts(MemoryJournal):
+    """Drops what was found."""
+
+    def end_resync(self, number, listener, counts):
+        return super().end_resync(number, listener, {})

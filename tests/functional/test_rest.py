@@ -216,6 +216,21 @@ class TestRest(RestCase):
             lambda: str(self.show(volume_id)),
         )
 
+    def test_a_comparison_is_made_when_asked_for(self) -> None:
+        volume_id = self.create()
+        self.wait(volume_id, state='success')
+        asked = self.ask('POST', '/v1/resync')
+        self.assertEqual(202, asked.status, asked.body)
+        self.until(
+            lambda: self.ask('GET', '/v1/resync').body['ended_at'] is not None,
+            30,
+            lambda: str(self.ask('GET', '/v1/resync').body),
+        )
+        shown = self.ask('GET', '/v1/resync').body
+        self.assertEqual(asked.body['number'], shown['number'])
+        self.assertGreaterEqual(shown['volumes'], 1)
+        self.assertTrue(shown['listener'])
+
     def manage_into(self) -> str:
         """Have the listener manage into a new project; return its id.
 

@@ -136,12 +136,16 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.answering': Border(own=SEAMS),
     'virtdc_agent.alarm_calls': Border(own=(*SEAMS, 'virtdc_agent.answering')),
     'virtdc_agent.offering': Border(own=SEAMS),
+    'virtdc_agent.resync_calls': Border(
+        own=(*SEAMS, 'virtdc_agent.answering')
+    ),
+    'virtdc_agent.resync_teller': Border(own=SEAMS),
     'virtdc_agent.mark_calls': Border(own=(*SEAMS, 'virtdc_agent.answering')),
     'virtdc_agent.endpoint': Border(
         own=(
             *SEAMS,
             *('virtdc_agent.alarm_calls', 'virtdc_agent.mark_calls'),
-            'virtdc_agent.offering',
+            *('virtdc_agent.offering', 'virtdc_agent.resync_calls'),
             'virtdc_agent.answering',
             'virtdc_agent.intake',
             *('virtdc_agent.describing', 'virtdc_agent.exports'),

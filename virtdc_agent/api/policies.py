@@ -253,6 +253,18 @@ RULES = [
         *('POST', '/v1/alarms/{kind}/{subject}/clear'),
     ),
     _rule(
+        'resync:show',
+        _PLATFORM_READER,
+        'See what became of a comparison with the cloud.',
+        *('GET', '/v1/resync'),
+    ),
+    _rule(
+        'resync:request',
+        _OPERATOR,
+        'Have the cloud compare both sides.',
+        *('POST', '/v1/resync'),
+    ),
+    _rule(
         'pools:list',
         _PLATFORM_READER,
         'See how much the storage holds.',

@@ -129,8 +129,10 @@ def problem_of(exc: Exception) -> Problem | None:
             return Problem(404, 'snapshot-not-found', str(exc))
         case exceptions.AgentNotFound():
             return Problem(404, 'agent-not-found', str(exc))
-        case exceptions.AlarmNotFound():
+        case exceptions.AlarmNotFound() | exceptions.ResyncNotFound():
             return Problem(404, 'alarm-not-found', str(exc))
+        case exceptions.ResyncNotFound():
+            return Problem(404, 'resync-not-found', str(exc))
         case exceptions.EventRejected():
             return Problem(409, 'not-possible', str(exc))
         case exceptions.JournalUnavailable():

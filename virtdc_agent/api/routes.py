@@ -19,6 +19,7 @@ from virtdc_agent.api import managing
 from virtdc_agent.api import me
 from virtdc_agent.api import migrating
 from virtdc_agent.api.platform import Platform
+from virtdc_agent.api import resync
 from virtdc_agent.api import schemas
 from virtdc_agent.api import snapshots
 from virtdc_agent.api import trash
@@ -135,6 +136,7 @@ def list_routes(platform: Platform) -> Sequence[Route]:
             resource=alarm,
             suffix='clear',
         ),
+        Route(path='/v1/resync', resource=resync.Resync(platform)),
         Route(path='/v1/pools', resource=estate.Pools(platform)),
         Route(path='/v1/agents', resource=estate.Agents(platform)),
         Route(

@@ -364,6 +364,31 @@ ANSWERS: Mapping[str, Schema] = {
         revision=_COUNT,
     ),
     'AlarmPage': told(alarms=many(ref('Alarm')), revision=_COUNT, **_PAGE),
+    'Resync': told(
+        number=_COUNT,
+        asked_at=TIME,
+        asked_by=_TEXT,
+        listener=_TEXT,
+        started_at=maybe(TIME),
+        ended_at=maybe(TIME),
+        volumes={**_COUNT, 'description': 'of the cloud, that were compared'},
+        platform_volumes={
+            **_COUNT,
+            'description': 'of the data centre, that were compared',
+        },
+        repaired={
+            **_COUNT,
+            'description': 'volumes that were not in step and are set right',
+        },
+        alarmed={
+            **_COUNT,
+            'description': 'findings for which an alarm is raised',
+        },
+        suspects={
+            **_COUNT,
+            'description': 'findings that the next comparison judges',
+        },
+    ),
     'Trashed': told(
         volume=ref('Volume'),
         deleted_at=TIME,

@@ -15,6 +15,7 @@ from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
 from virtdc_agent.contract.parameter_codec import encode_parameters
 from virtdc_agent.contract.pieces import format_time
+from virtdc_agent.contract import resyncs
 from virtdc_agent import model
 
 View = dict[str, Any]
@@ -73,6 +74,11 @@ def of_trashed(trashed: events.TrashedVolume) -> View:
 def of_alarm(alarm: alarms.Alarm) -> View:
     """Return what is told of an alarm."""
     return _data(codec.encode(alarm))
+
+
+def of_resync(resync: resyncs.Resync) -> View:
+    """Return what is told of a comparison that was asked for."""
+    return _data(codec.encode(resync))
 
 
 def of_agent(agent: model.AgentRecord) -> View:

@@ -63,6 +63,9 @@ from virtdc_agent.contract.pieces import Primitive
 from virtdc_agent.contract.pieces import requester_from
 from virtdc_agent.contract.pieces import requester_to
 from virtdc_agent.contract.pieces import value_of
+from virtdc_agent.contract.resync_codec import resync_from
+from virtdc_agent.contract.resync_codec import resync_to
+from virtdc_agent.contract.resyncs import Resync
 
 VERSION = '1.2'
 MAX_EVENT_BYTES = 64 * 1024
@@ -94,6 +97,7 @@ Message = (
     | TrashedVolume
     | Alarm
     | AlarmNotice
+    | Resync
 )
 
 
@@ -138,6 +142,8 @@ def decode_notification(envelope: object) -> Notification:
         return decode(envelope, Announcement)
     if schema == _SCHEMA_OF[AlarmNotice][0]:
         return decode(envelope, AlarmNotice)
+    if schema == _SCHEMA_OF[Resync][0]:
+        return decode(envelope, Resync)
     return decode(envelope, Transition)
 
 
@@ -289,6 +295,7 @@ _SCHEMA_OF: Mapping[
 ] = {
     Event: ('virtdc.event', _event_to, _event_from),
     Transition: ('virtdc.transition', _transition_to, _transition_from),
+    Resync: ('virtdc.resync', resync_to, resync_from),
     Announcement: (
         'virtdc.announcement',
         _announcement_to,

@@ -12,6 +12,7 @@ import datetime
 import enum
 
 from virtdc_agent.contract.alarms import AlarmNotice
+from virtdc_agent.contract.resyncs import Resync
 
 OWN_METADATA = 'virtdc.'
 """Keys of metadata that begin so are the contract's own, and no user's."""
@@ -539,7 +540,7 @@ class Announcement:
     occurred_at: datetime.datetime
 
 
-Notification = Transition | Announcement | AlarmNotice
+Notification = Transition | Announcement | AlarmNotice | Resync
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

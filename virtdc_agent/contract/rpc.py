@@ -7,7 +7,9 @@ submit            ``event``: an envelope    ``item``: a transition
 get_events        ``event_ids``: list       ``items``: transitions; unknown
                                             events are left out
 get_changes       ``after``, ``limit``      ``items``: transitions in order,
-                                            ``oldest``, ``last``
+                                            ``oldest``, ``last``, ``resync``:
+                                            the number of a comparison that
+                                            somebody waits for, or null
 cancel            ``event_id``              ``item``: a transition
 get_volumes       ``marker``, ``limit``     ``items``: volumes, ``next``
 get_volume        ``volume_id``             ``item``: a volume
@@ -32,6 +34,10 @@ take_mark         ``name``, ``holder``,     ``is_granted``; if it is not:
                   ``lease_s``               ``is_settled``, or for how long
                                             another has it, ``wait_s``
 settle_mark       ``name``, ``holder``      nothing; it is done for good
+take_resync       ``listener``,             ``item``: the comparison that it is
+                  ``lease_s``               to make, or null
+end_resync        ``number``, ``counts``,   ``item``: the comparison
+                  ``listener``
 get_capacity      none                      ``item``: a capacity
 get_connection    ``volume_id``, ``host``   ``connection``: as Cinder's
                                             ``initialize_connection`` returns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from virtdc_agent.contract.alarms import AlarmNotice
 from virtdc_agent.contract import events
+from virtdc_agent.contract.resyncs import Resync
 
 EXCHANGE = 'virtdc'
 """Exchange of everything between agent and cloud."""
@@ -23,11 +24,16 @@ NOTIFICATION_PRIORITY = 'info'
 EVENT_GENERATED = 'virtdc.event.generated'
 """Event type of an announcement."""
 
+RESYNC_REQUESTED = 'virtdc.resync.requested'
+"""Event type of the word that a comparison is wanted."""
+
 
 def event_type(notification: events.Notification) -> str:
     """Return the ``event_type`` under which a notification travels."""
     if isinstance(notification, events.Announcement):
         return EVENT_GENERATED
+    if isinstance(notification, Resync):
+        return RESYNC_REQUESTED
     if isinstance(notification, AlarmNotice):
         return f'virtdc.alarm.{notification.change}'
     return f'virtdc.volume.{notification.operation}.{notification.state}'

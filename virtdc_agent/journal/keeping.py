@@ -20,6 +20,7 @@ from virtdc_agent.journal import engine as engines
 from virtdc_agent.journal import listing
 from virtdc_agent.journal import purging
 from virtdc_agent.journal.reading import Reader
+from virtdc_agent.journal.resyncs import ResyncBook
 from virtdc_agent.journal import rows
 from virtdc_agent.journal import surveying
 from virtdc_agent.journal.tables import AGENTS
@@ -35,7 +36,7 @@ from virtdc_agent.scheduling import Lane
 R = TypeVar('R')
 
 
-class SqlKeeping(AlarmBook, interfaces.JournalKeeping):
+class SqlKeeping(AlarmBook, ResyncBook, interfaces.JournalKeeping):
     """See the interface.
 
     :param engine: the journal's database, whose schema is at head.

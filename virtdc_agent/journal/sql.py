@@ -33,6 +33,7 @@ from virtdc_agent.journal.mark_book import MarkBook
 from virtdc_agent.journal import membership
 from virtdc_agent.journal import publishing
 from virtdc_agent.journal.reading import Reader
+from virtdc_agent.journal.resyncs import ResyncBook
 from virtdc_agent.journal.transaction import Texts
 from virtdc_agent.journal.writing import Writer
 from virtdc_agent import model
@@ -43,7 +44,7 @@ R = TypeVar('R')
 _RECENT_S = 1.0
 
 
-class SqlJournal(AlarmBook, MarkBook, interfaces.Journal):
+class SqlJournal(AlarmBook, MarkBook, ResyncBook, interfaces.Journal):
     """Keeps events, their history and volumes in a database.
 
     Writers share transactions (see ``group_commit``), through one connection

@@ -14,7 +14,8 @@ are what there is now, with what they are listed by beside their bodies.
 ``trash`` is what was deleted and can still be restored. ``agents`` are those
 that may claim, with their leases; ``alarms`` what a person must see, and for
 a while what was cleared, so that it can be told. ``marks`` say who does, or
-has done, what is to be done once.
+has done, what is to be done once; ``resyncs`` has the comparison that was
+asked for last.
 """
 
 from __future__ import annotations
@@ -203,4 +204,12 @@ MARKS = sa.Table(
     sa.Column('until', SECONDS, nullable=False),
     sa.Column('is_settled', sa.Boolean, nullable=False),
     sa.Index('ix_marks_until', 'until'),
+)
+
+RESYNCS = sa.Table(
+    'resyncs',
+    METADATA,
+    sa.Column('number', BIG, primary_key=True, autoincrement=False),
+    sa.Column('until', SECONDS, nullable=False),
+    sa.Column('body', TEXT, nullable=False),
 )

@@ -271,7 +271,7 @@ class TestLife(ServiceCase):
     def test_starts_recovers_and_stops(self) -> None:
         conf = self.configure()
         service.sync_journal(conf)
-        self.assertEqual('0007', service.journal_version(conf))
+        self.assertEqual('0008', service.journal_version(conf))
         journal = service.open_journal(conf, SystemClock())
         interrupted = builders.create('v')
         journal.join()

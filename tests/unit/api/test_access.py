@@ -86,6 +86,8 @@ ALLOWED = {
         *('POST', '/v1/alarms/k/v1/acknowledge', {}, OPERATORS),
     ),
     'alarms:clear': ('POST', '/v1/alarms/k/v1/clear', None, OPERATORS),
+    'resync:show': ('GET', '/v1/resync', None, PLATFORM),
+    'resync:request': ('POST', '/v1/resync', None, OPERATORS),
     'pools:list': ('GET', '/v1/pools', None, PLATFORM),
     'agents:list': ('GET', '/v1/agents', None, PLATFORM),
     'agents:drain': (
@@ -104,6 +106,7 @@ class TestRules(base.ApiCase):
         self.put_snapshot()
         self.put_trash()
         self.put_file()
+        self.keeping.request_resync('alice')
 
     def test_each_is_tried(self) -> None:
         names = {rule.name.removeprefix('virtdc:') for rule in policies.RULES}

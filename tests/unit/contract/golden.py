@@ -19,6 +19,7 @@ from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
+from virtdc_agent.contract import resyncs
 
 EVENT_ID = '0b6b8f0e-52a7-4c0a-9d8b-6f1f2a3c4d5e'
 VOLUME_ID = '7c9e6679-7425-40de-944b-e07fc1f90ae7'
@@ -423,6 +424,20 @@ V1_2: dict[str, Message] = {
         )
         for change in alarms.AlarmChange
     },
+    'resync': resyncs.Resync(
+        number=3,
+        asked_at=at(35),
+        asked_by='alice@vdc',
+        listener='cloud-1/5b2e6a0c',
+        started_at=at(36),
+        ended_at=at(37),
+        volumes=120,
+        platform_volumes=121,
+        repaired=2,
+        alarmed=1,
+        suspects=1,
+    ),
+    'resync-plain': resyncs.Resync(number=1, asked_at=at(35), asked_by=''),
     'event-create-in-pool': in_pool(V1_1['event-create']),
     'event-clone-in-pool': in_pool(V1_1['event-clone']),
     'event-import-in-pool': in_pool(V1_1['event-import']),

@@ -14,6 +14,7 @@ from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import Provisioning
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
+from virtdc_agent.contract import resyncs
 
 MAX = events.MAX_SIZE_BYTES
 
@@ -304,6 +305,16 @@ messages = st.one_of(
         change=st.sampled_from(alarms.AlarmChange),
         revision=counts,
         occurred_at=times,
+    ),
+    st.builds(
+        resyncs.Resync,
+        number=st.integers(1, 2**53),
+        asked_at=times,
+        asked_by=names,
+        listener=names,
+        started_at=st.none() | times,
+        ended_at=st.none() | times,
+        **dict.fromkeys(resyncs.COUNTS, st.integers(0, 2**53)),
     ),
     st.builds(
         events.Snapshot,

@@ -20,6 +20,7 @@ from virtdc_agent.contract.errors import ContractError
 from virtdc_agent.contract import events
 from virtdc_agent.contract import fields
 from virtdc_agent.contract import pieces
+from virtdc_agent.contract import resyncs
 from virtdc_agent.contract import rpc
 from virtdc_agent.contract import topics
 
@@ -34,6 +35,7 @@ KINDS = (
     events.TrashedVolume,
     alarms.Alarm,
     alarms.AlarmNotice,
+    resyncs.Resync,
 )
 MAX_ERROR = 600
 """An error never grows with what it complains of."""

@@ -11,6 +11,7 @@ from tests.unit.contract import golden
 from virtdc_agent.contract import alarms
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
+from virtdc_agent.contract import resyncs
 
 FOLDER = Path(__file__).parents[2] / 'samples' / 'contract'
 
@@ -71,6 +72,7 @@ class TestSamples(unittest.TestCase):
                 events.TrashedVolume,
                 alarms.Alarm,
                 alarms.AlarmNotice,
+                resyncs.Resync,
             },
             {type(value) for value in values},
         )

@@ -71,9 +71,9 @@ class TestManage(ProgramCase):
         for _ in range(2):
             done = self.run_program('manage', 'db', 'sync')
             self.assertEqual((0, ''), (done.returncode, done.stderr))
-            self.assertIn('0007', done.stdout)
+            self.assertIn('0008', done.stdout)
         done = self.run_program('manage', 'db', 'version')
-        self.assertEqual('0007\n', done.stdout)
+        self.assertEqual('0008\n', done.stdout)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run_program('manage', *arguments)
