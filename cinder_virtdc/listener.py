@@ -19,12 +19,15 @@ from cinder_virtdc import session
 from cinder_virtdc.subscription import NotificationEndpoint
 from cinder_virtdc.subscription import Subscription
 from cinder_virtdc import telling
+from virtdc_agent.contract.events import Notification
+from virtdc_agent.contract.events import Transition
 from virtdc_agent.monitoring.board import Board
 from virtdc_agent.monitoring.catalogue import Reading
 from virtdc_agent.monitoring.health import Check
 from virtdc_agent.monitoring.health import Health
 from virtdc_agent.monitoring.reaching import Reach
 from virtdc_agent.monitoring import serving
+from virtdc_agent.monitoring.trail import EventTrail
 
 LOG = logging.getLogger(__name__)
 
@@ -53,7 +56,8 @@ class Listener:
         self._board = Board(metering.METRICS)
         self.health = Health(clock.monotonic)
         self._meter = meter = metering.BoardMeter(self._board, clock)
-        self._parts = parts = Parts.from_config(conf, meter=meter)
+        self._trail = trail = EventTrail()
+        self._parts = parts = Parts.from_config(conf, meter=meter, trail=trail)
         self._relays = telling.relays(conf, parts)
         self._keeper = parts.keeper(
             Intervals(
@@ -70,7 +74,7 @@ class Listener:
             parts.notifications,
             topic=options.notification_topic,
             endpoint=NotificationEndpoint(
-                self._keeper.offer,
+                self._hear,
                 topic=options.notification_topic,
                 seal=parts.seal,
                 meter=meter,
@@ -141,6 +145,19 @@ class Listener:
         if self._monitoring is not None:
             self._monitoring.stop()
         LOG.info('The listener has stopped.')
+
+    def _hear(self, notification: Notification) -> None:
+        if not isinstance(notification, Transition):
+            self._keeper.offer(notification)
+            return
+        with self._trail.step('hear', notification):
+            LOG.debug(
+                'Heard of event %s: %s, sequence %d',
+                notification.event_id,
+                notification.state,
+                notification.sequence,
+            )
+            self._keeper.offer(notification)
 
     def _readiness(self) -> Iterator[Check]:
         yield self._reach.check()

@@ -55,6 +55,7 @@ from cinder_virtdc.writer import Pace
 from cinder_virtdc.writer import Writer
 from virtdc_agent.contract.events import Volume
 from virtdc_agent.contract import sealing
+from virtdc_agent.monitoring.trail import EventTrail
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,7 @@ class Parts:
         *,
         on_request: Callable[[], None] = lambda: None,
         meter: Meter | None = None,
+        trail: EventTrail | None = None,
     ) -> Parts:
         """Return the parts that the configuration describes.
 
@@ -103,6 +105,7 @@ class Parts:
 
         :param on_request: called before each request to Cinder.
         :param meter: is told of requests, calls and repairs.
+        :param trail: follows events through logs and traces.
         :raises ConfigInvalid: the configuration cannot work.
         """
         options = conf[opts.LISTENER_GROUP]
@@ -162,6 +165,7 @@ class Parts:
             notifications=notifications,
             seal=seal,
             meter=meter,
+            trail=trail,
         )
 
     def keeper(
@@ -203,6 +207,7 @@ class Parts:
         notifications: oslo_messaging.Transport | None = None,
         seal: sealing.Seal | None = None,
         meter: Meter | None = None,
+        trail: EventTrail | None = None,
     ) -> Parts:
         """Put the parts together around two sides.
 
@@ -223,7 +228,11 @@ class Parts:
             policy=manner.policy,
         )
         writer = Writer(
-            cloud, clock=clock, pace=manner.pace, more=sight.base_of_new
+            cloud,
+            clock=clock,
+            pace=manner.pace,
+            more=sight.base_of_new,
+            trail=trail,
         )
         syncer = Syncer(
             sight.look,

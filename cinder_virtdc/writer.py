@@ -21,6 +21,7 @@ from cinder_virtdc.cloud import Cloud
 from cinder_virtdc import exceptions
 from cinder_virtdc import properties
 from virtdc_agent.contract.events import Transition
+from virtdc_agent.monitoring.trail import EventTrail
 
 LOG = logging.getLogger(__name__)
 
@@ -78,7 +79,9 @@ class Writer:
         clock: Clock,
         pace: Pace,
         more: Callable[[Transition], Mapping[str, str]] = lambda one: {},
+        trail: EventTrail | None = None,
     ) -> None:
+        self._trail = trail or EventTrail()
         self._cloud = cloud
         self._more = more
         self._clock = clock
@@ -258,6 +261,15 @@ class Writer:
         return None
 
     def _write(self, want: _Want) -> None:
+        with self._trail.step('apply', want.transition):
+            self._set(want)
+            LOG.debug(
+                'Event %s: its volume shows %s',
+                want.transition.event_id,
+                want.transition.state,
+            )
+
+    def _set(self, want: _Want) -> None:
         platform_id = want.transition.volume_id
         volume_id = self._alias.get(platform_id, platform_id)
         shown = properties.properties_of(want.transition)

@@ -28,7 +28,9 @@ class Intake:
         *,
         max_waiting: int,
         meter: interfaces.Meter | None = None,
+        trail: interfaces.Trail | None = None,
     ) -> None:
+        self._trail = trail or interfaces.Untraced()
         self._journal = journal
         self._max_waiting = max_waiting
         self._meter = meter or interfaces.Meter()
@@ -55,6 +57,10 @@ class Intake:
         :raises VolumeChanged: the volume is another by now.
         :raises JournalUnavailable: it cannot be kept now; nothing of it is.
         """
+        with self._trail.step('submit', event):
+            return self._submit(event, unchanged)
+
+    def _submit(self, event: Event, unchanged: Volume | None) -> Transition:
         try:
             transition = self._journal.append(
                 event,

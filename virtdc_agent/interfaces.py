@@ -1162,6 +1162,43 @@ class Unheard:
         """See the protocol."""
 
 
+class Span(Protocol):
+    """One step of an event's trail."""
+
+    def phase(self, name: str) -> None:
+        """Note that another phase of the step begins."""
+
+
+class Trail(Protocol):
+    """Says in logs and traces what is done about events.
+
+    Safe from any thread.
+    """
+
+    def step(
+        self, name: str, about: events.Event | events.Transition
+    ) -> contextlib.AbstractContextManager[Span]:
+        """Have the body be a step of an event's trail.
+
+        Every line that this thread logs meanwhile names the event.
+
+        :param name: as ``submit``, ``run`` or ``publish``.
+        """
+
+
+class Untraced:
+    """A trail that nobody follows, and its one step."""
+
+    def step(
+        self, name: str, about: events.Event | events.Transition
+    ) -> contextlib.AbstractContextManager[Untraced]:
+        """See the protocol."""
+        return contextlib.nullcontext(self)
+
+    def phase(self, name: str) -> None:
+        """See the protocol."""
+
+
 class Meter:
     """Is told what happens, to count it. This one does not.
 

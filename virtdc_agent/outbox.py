@@ -42,7 +42,9 @@ class Outbox:
         poll_interval_s: float | None = None,
         batch: int,
         pulse: interfaces.Pulse | None = None,
+        trail: interfaces.Trail | None = None,
     ) -> None:
+        self._trail = trail or interfaces.Untraced()
         self._pulse = pulse or interfaces.Unheard()
         self._journal = journal
         self._publisher = publisher
@@ -172,7 +174,14 @@ class Outbox:
         first = transition.state is State.WAITING and transition.attempt == 0
         if first and transition.origin is Origin.PLATFORM:
             self._publisher.publish(announcement_of(transition))
-        self._publisher.publish(transition)
+        with self._trail.step('publish', transition):
+            self._publisher.publish(transition)
+            LOG.debug(
+                'Told of event %s: %s, sequence %d',
+                transition.event_id,
+                transition.state,
+                transition.sequence,
+            )
 
 
 def announcement_of(transition: Transition) -> Announcement:

@@ -47,6 +47,7 @@ from virtdc_agent.monitoring.health import Health
 from virtdc_agent.monitoring.reaching import Reach
 from virtdc_agent.monitoring import serving
 from virtdc_agent.monitoring.serving import MonitoringServer
+from virtdc_agent.monitoring.trail import EventTrail
 from virtdc_agent import opts
 from virtdc_agent.outbox import Outbox
 from virtdc_agent.patience import Patience
@@ -119,6 +120,7 @@ class Service:
         self.health = Health(self._clock.monotonic)
         self._board = Board(metering.METRICS)
         self._meter = metering.BoardMeter(self._board)
+        self._trail = EventTrail()
         self._rpc_transport, self._notification_transport = bus.connect(conf)
         self._reach = Reach('bus', bus.list_hosts(conf))
         self._journal: SqlJournal | None = None
@@ -162,6 +164,7 @@ class Service:
             journal,
             max_waiting=self._conf.agent.max_waiting,
             meter=self._meter,
+            trail=self._trail,
         )
         self._outbox = self._make_outbox(journal)
         self._executor = self._make_executor(journal, handlers)
@@ -437,6 +440,7 @@ class Service:
             ),
             batch=self._conf.outbox.batch,
             pulse=self.health.pulse('outbox'),
+            trail=self._trail,
         )
 
     def _make_executor(
@@ -459,6 +463,7 @@ class Service:
             on_end=self._on_end,
             meter=self._meter,
             pulse_of=self.health.pulse,
+            trail=self._trail,
         )
 
     def _make_monitoring(
@@ -566,7 +571,11 @@ class Service:
         return self._api_over(
             journal,
             open_keeping(self._conf, self._clock),
-            Intake(journal, max_waiting=self._conf.agent.max_waiting),
+            Intake(
+                journal,
+                max_waiting=self._conf.agent.max_waiting,
+                trail=self._trail,
+            ),
             handlers,
         ).application
 

@@ -72,7 +72,8 @@ BORDERS: Mapping[str, Border] = {
     'virtdc_agent.monitoring': Border(
         own=CONTRACT,
         libraries=[
-            *('cheroot', 'oslo_config', 'prometheus_client'),
+            *('cheroot', 'oslo_config', 'oslo_context'),
+            *('opentelemetry', 'prometheus_client'),
         ],
     ),
     'virtdc_agent.metering': Border(

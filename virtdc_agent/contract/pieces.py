@@ -17,6 +17,7 @@ MAX_SEQUENCE = 2**63 - 1
 MAX_ATTEMPTS = 2**31 - 1
 MAX_PHASE = 64
 MAX_NAME = 255
+MAX_TRACE = 128
 
 
 class Described(Protocol):
@@ -95,6 +96,7 @@ def requester_to(requester: Requester) -> Primitive:
         'project_id': requester.project_id,
         'user_id': requester.user_id,
         'request_id': requester.request_id,
+        'trace': requester.trace,
     }
 
 
@@ -104,6 +106,7 @@ def requester_from(reader: Reader) -> Requester:
         project_id=reader.text('project_id', default='', max_length=MAX_NAME),
         user_id=reader.text('user_id', default='', max_length=MAX_NAME),
         request_id=reader.text('request_id', default='', max_length=MAX_NAME),
+        trace=reader.text('trace', default='', max_length=MAX_TRACE),
     )
 
 

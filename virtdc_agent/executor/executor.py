@@ -143,7 +143,9 @@ class Executor:
         dice: Callable[[], float] = random.random,
         meter: interfaces.Meter | None = None,
         pulse_of: Callable[[str], interfaces.Pulse] = _no_pulse,
+        trail: interfaces.Trail | None = None,
     ) -> None:
+        self._trail = trail or interfaces.Untraced()
         self._clock = clock
         self._meter = meter or interfaces.Meter()
         self._timing = timing
@@ -308,6 +310,12 @@ class Executor:
         return (self._clock.now() - claim.event.created_at).total_seconds()
 
     def _run(self, operation: RunningOperation, lane: _Lane) -> None:
+        event = operation.claim.event
+        with self._trail.step('run', event) as span:
+            operation.on_phase = span.phase
+            self._work(operation, lane)
+
+    def _work(self, operation: RunningOperation, lane: _Lane) -> None:
         try:
             own = self._worker.run(operation, lane)
         except Exception:
@@ -326,7 +334,8 @@ class Executor:
 
     def _end_late(self, operation: RunningOperation) -> None:
         lane = self._lanes[operation.claim.lane]
-        self._worker.give_up(operation)
+        with self._trail.step('give up', operation.claim.event):
+            self._worker.give_up(operation)
         lane.recorder.end(operation, model.Signal.OVERLOADED)
         lane.gate.abandon()
 

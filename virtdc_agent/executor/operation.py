@@ -59,6 +59,8 @@ class RunningOperation(interfaces.OperationContext):
         self.area = area
         self.abandoned = threading.Event()
         """Set once the journal knows that the watch has given it up."""
+        self.on_phase: Callable[[str], None] = lambda name: None
+        """Called, by who works, with each phase that begins."""
         self._clock = clock
         self._lease = lease
         self._changed = threading.Condition()
@@ -138,10 +140,13 @@ class RunningOperation(interfaces.OperationContext):
             bytes_done=bytes_done, bytes_total=bytes_total, phase=phase
         )
         with self._changed:
+            begins = phase and phase != self._progress.phase
             self._progress = progress
             if bytes_done is not None and bytes_done > self._most_bytes:
                 self._most_bytes = bytes_done
                 self._moved = self._clock.monotonic()
+        if begins:
+            self.on_phase(phase)
 
     def withdraw(self, withdrawal: Withdrawal) -> bool:
         """Ask the operation to stop, unless it has begun to commit.

@@ -191,6 +191,14 @@ class Worker:
         self, operation: RunningOperation, outcome: model.Outcome
     ) -> None:
         claim = operation.claim
+        LOG.debug(
+            'Event %s (%s of volume %s): %s%s',
+            claim.event.event_id,
+            claim.event.operation,
+            claim.event.volume_id,
+            outcome.state,
+            f', {outcome.reason}: {outcome.message}' if outcome.reason else '',
+        )
         if self._write(claim, lambda: self._journal.settle(claim, outcome)):
             self._tell_end(operation, outcome)
 

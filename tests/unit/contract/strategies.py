@@ -60,6 +60,7 @@ requesters = st.builds(
     project_id=names,
     user_id=names,
     request_id=names,
+    trace=names,
 )
 
 references = names.filter(bool)

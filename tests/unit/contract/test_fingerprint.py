@@ -345,6 +345,12 @@ FINGERPRINTS['1.2'] = with_operations(
         },
     },
 )
+# Wherever somebody is named who asked for something.
+for _fields in FINGERPRINTS['1.2'].values():
+    for _by in ('requested_by', 'deleted_by'):
+        if f'{_by}.request_id' in _fields:
+            _fields[f'{_by}.trace'] = 'text'
+
 
 for schema, fields in FINGERPRINTS['1.2'].items():
     if schema.startswith('virtdc.event '):

@@ -74,6 +74,7 @@ REQUESTED_BY = {
     'requested_by.project_id': optional(NAME),
     'requested_by.user_id': optional(NAME),
     'requested_by.request_id': optional(NAME),
+    'requested_by.trace': optional(NAME),
 }
 OF_EVERY_EVENT = {
     **OF_EVENT,
