@@ -37,10 +37,11 @@ from virtdc_agent.contract import alarms
 from virtdc_agent.contract import catalogue
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
+from virtdc_agent.contract import resyncs
 from virtdc_agent.contract import rpc
 
 SAMPLES = Path(__file__).parents[2] / 'tests' / 'samples' / 'contract'
-MODULES = (events, alarms, rpc)
+MODULES = (events, alarms, resyncs, rpc)
 _SEVERAL = re.compile(r'(?:frozenset\[(\w+)\]|tuple\[(\w+), \.\.\.\])')
 WORDS = {
     'str': 'string',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 import sys
+import typing
 import unittest
 from xml.etree import ElementTree
 
@@ -71,6 +72,12 @@ class TestContractReference(unittest.TestCase):
         for name in names:
             path = contract_reference.SAMPLES / codec.VERSION / f'{name}.json'
             self.assertTrue(path.exists(), path)
+
+    def test_the_page_has_every_message(self) -> None:
+        page = ROOT / 'doc' / 'source' / 'contributor' / 'contract.rst'
+        shown = page.read_text('utf-8')
+        for kind in typing.get_args(codec.Message):
+            self.assertIn(f'.. contract-fields:: {kind.__name__}\n', shown)
 
 
 class TestSequenceDiagram(unittest.TestCase):
