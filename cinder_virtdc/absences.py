@@ -4,7 +4,7 @@ Pure. An absence is judged late and carefully: a listing may have been
 incomplete, an event may be on its way. It counts when it was found by two
 comparisons in a row, never while an event of the volume is open; and when
 many volumes vanish at once, it is more likely that a storage is not mounted:
-that is one alarm, and nothing is touched.
+that is one alarm, and nothing is touched, unless a person confirms it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cinder_virtdc import properties
 from cinder_virtdc.reconcile import Sides
 from cinder_virtdc import sizes
 from virtdc_agent.contract.alarms import Alarm
+from virtdc_agent.contract.alarms import is_confirmed
 from virtdc_agent.contract import catalogue
 from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import Volume
@@ -91,7 +92,7 @@ def judge(
     :param suspects: what the comparison before found.
     :param alarms: those that are raised.
     """
-    all_sides = list(sides)
+    all_sides, alarms = list(sides), list(alarms)
     found: list[Finding] = []
     vanished: list[Finding] = []
     present = 0
@@ -109,9 +110,14 @@ def judge(
     }
     news = [one for one in vanished if one.subject not in known_missing]
     if len(news) > limit:
-        found.append(_many(vanished))
-        # What was raised before stays; it is no better now.
-        found += [one for one in vanished if one.subject in known_missing]
+        many = _many(vanished)
+        found.append(many)
+        if _is_confirmed(many, alarms):
+            # Until each has its alarm, it stays that many are missing.
+            found += vanished
+        else:
+            # What was raised before stays; it is no better now.
+            found += [one for one in vanished if one.subject in known_missing]
     else:
         found += vanished
     orphans = [one for one in unknown if one.origin is Origin.CLOUD]
@@ -201,6 +207,15 @@ def _many(vanished: Sequence[Finding]) -> Finding:
             'the agent has the right journal.'
         ),
         details={'count': len(ids), 'volume_ids': ids[:LISTED]},
+    )
+
+
+def _is_confirmed(many: Finding, alarms: Iterable[Alarm]) -> bool:
+    """Say whether a person has confirmed just this."""
+    return any(
+        (one.kind, one.subject, one.message) == (*many.key, many.message)
+        and is_confirmed(one)
+        for one in alarms
     )
 
 

@@ -54,7 +54,11 @@ class FakeAlarms:
             self.raised[kind, subject] = alarm
             return alarm, None
         change = AlarmChange.CHANGED if known else AlarmChange.RAISED
-        return self._put(alarm, change, now)
+        # What it says now, nobody has seen yet.
+        unseen = dataclasses.replace(
+            alarm, acknowledged_by='', acknowledged_at=None, comment=''
+        )
+        return self._put(unseen, change, now)
 
     def acknowledge(
         self,

@@ -19,6 +19,7 @@ import dataclasses
 import logging
 import uuid
 
+from virtdc_agent.contract.alarms import is_confirmed
 from virtdc_agent.contract import catalogue
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Event
@@ -129,9 +130,12 @@ class Scanner:
         findings = judge(known, found, self._vanish_limit)
         self._last = findings
         if findings.is_vanished:
-            self._raise_vanished(len(findings.missing), len(known))
-            return findings
-        self._journal.clear_alarm(catalogue.POOL_VANISHED.kind, self._subject)
+            if not self._is_confirmed(len(findings.missing)):
+                return findings
+        else:
+            self._journal.clear_alarm(
+                catalogue.POOL_VANISHED.kind, self._subject
+            )
         for volume_id in _again(findings.missing, last.missing):
             self._note_loss(volume_id)
         for volume_id in _again(findings.grown, last.grown):
@@ -192,23 +196,29 @@ class Scanner:
                     details={'pool': self._pool},
                 )
 
-    def _raise_vanished(self, missing: int, known: int) -> None:
+    def _is_confirmed(self, missing: int) -> bool:
+        """Tell that many are missing; say whether a person has confirmed it.
+
+        Until the next scan finds them no more among those that are known.
+        """
         kind = catalogue.POOL_VANISHED
         news = self._journal.raise_alarm(
             kind=kind.kind,
             subject=self._subject,
             severity=kind.severity,
-            message=f'Of {known} volumes {missing} are missing in the storage '
-            'at once: is it mounted, and the right one?',
-            details={'missing': missing, 'known': known},
+            # Not of how many: what was confirmed is the same when others
+            # are made meanwhile.
+            message=f'{missing} volumes are missing in the storage at once: '
+            'is it mounted, and the right one?',
+            details={'missing': missing},
         )
         if news.change is not None:
             LOG.error(
-                'Of %d volumes %d are missing in the storage at once: nothing '
-                'is concluded from it, and an alarm is raised.',
-                known,
+                '%d volumes are missing in the storage at once: nothing is '
+                'concluded from it, and an alarm is raised.',
                 missing,
             )
+        return is_confirmed(news.alarm)
 
     def _submit(self, volume_id: str, parameters: events.Parameters) -> None:
         operation = events.operation_of(parameters)

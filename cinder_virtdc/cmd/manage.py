@@ -19,6 +19,8 @@ from pbr import version
 from cinder_virtdc import exceptions
 from cinder_virtdc import opts
 from cinder_virtdc.policy import Policy
+from virtdc_agent.contract.alarms import CONFIRMED
+from virtdc_agent.contract import catalogue
 
 EXIT_NOT_FOUND = 1
 
@@ -95,6 +97,12 @@ def _add_commands(
         action.add_argument('subject', help="as the list says: a volume's id")
         action.set_defaults(run=run)
     ack.add_argument('--comment', default='')
+    confirm = actions.add_parser(
+        'confirm', help='say that many volumes are really gone'
+    )
+    confirm.add_argument('kind', choices=sorted(catalogue.CONFIRMABLE))
+    confirm.add_argument('subject', help='as the list says')
+    confirm.set_defaults(run=_confirm)
     resync = categories.add_parser(
         'resync', help='compare both sides, and repair what differs'
     )
@@ -211,6 +219,15 @@ def _acknowledge(conf: cfg.ConfigOpts) -> int:
         comment=wanted.comment,
     )
     print(f'Alarm {wanted.kind} of {wanted.subject} is acknowledged.')
+    return 0
+
+
+def _confirm(conf: cfg.ConfigOpts) -> int:
+    wanted = conf.category
+    alarm = _parts(conf).client.acknowledge_alarm(
+        wanted.kind, wanted.subject, by=getpass.getuser(), comment=CONFIRMED
+    )
+    print(f'Confirmed: {alarm.message}')
     return 0
 
 

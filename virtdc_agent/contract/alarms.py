@@ -72,6 +72,20 @@ class Alarm:
     revision: int = 0
 
 
+CONFIRMED = 'virtdc:confirmed'
+"""As the comment of who acknowledges an alarm: what it doubts is so.
+
+Of an alarm that many volumes have vanished at once it says that they are
+gone, so that each counts as deleted. What the alarm says afterwards, as when
+more have vanished, is not confirmed by it.
+"""
+
+
+def is_confirmed(alarm: Alarm) -> bool:
+    """Say whether a person has confirmed what an alarm says now."""
+    return bool(alarm.acknowledged_by) and alarm.comment == CONFIRMED
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmNotice:
     """Something has become of an alarm.

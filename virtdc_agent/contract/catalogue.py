@@ -79,8 +79,8 @@ POOL_VANISHED = AlarmKind(
     ),
     repair=(
         'See that the storage is mounted and whole. If the volumes are '
-        'really gone, raise [agent] scan_vanish_limit above their number '
-        'until the next two scans have found it.'
+        'really gone, virtdc-manage alarm confirm says so: then each counts '
+        'as deleted.'
     ),
     clears='When a scan finds them again.',
 )
@@ -129,7 +129,9 @@ VOLUMES_MISSING = AlarmKind(
     effect='Nothing is concluded: no volume in the cloud was touched.',
     repair=(
         "See that the agent's journal is the right one, and that the "
-        'listener names the right bus and topic.'
+        'listener names the right bus and topic. If the volumes are really '
+        'gone, cinder-virtdc-manage alarm confirm says so: then each is '
+        'missing.'
     ),
     clears='When a comparison finds them again.',
 )
@@ -215,6 +217,9 @@ NOT_MANAGED = AlarmKind(
     ),
     clears='When Cinder has it, or the data centre has it no more.',
 )
+
+CONFIRMABLE = frozenset({POOL_VANISHED.kind, VOLUMES_MISSING.kind})
+"""Those whose doubt a person may end; see ``alarms.CONFIRMED``."""
 
 CATALOGUE: Mapping[str, AlarmKind] = {
     kind.kind: kind

@@ -7,6 +7,7 @@ import unittest
 from tests.unit.agent import builders
 from tests.unit.agent.executor import test_deleting
 from virtdc_agent.backends.memory_storage import MemoryVolume
+from virtdc_agent.contract.alarms import CONFIRMED
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import State
@@ -182,6 +183,32 @@ class TestScanner(test_deleting.DeletingCase):
         del volumes['x']
         self.scanner.scan()
         self.assertEqual([], self.alarms())
+
+    def test_what_a_person_confirms_counts(self) -> None:
+        self.backend.storage.volumes.clear()
+        for comment, lost in (('I see.', 0), (CONFIRMED, 4)):
+            for _ in range(2):
+                self.scanner.scan()
+            self.journal.acknowledge_alarm(
+                *('pool-vanished', 'storage', 'eve', comment)
+            )
+            self.scanner.scan()
+            self.assertEqual(lost, self.waiting())
+
+    def test_what_vanishes_after_that_is_not_confirmed(self) -> None:
+        for volume_id in ('w0', 'w1', 'w2'):
+            del self.backend.storage.volumes[volume_id]
+        for _ in range(2):
+            self.scanner.scan()
+        self.journal.acknowledge_alarm(
+            *('pool-vanished', 'storage', 'eve', CONFIRMED)
+        )
+        self.backend.storage.volumes.clear()
+        for _ in range(3):
+            self.scanner.scan()
+        self.assertEqual(0, self.waiting())
+        (alarm,) = self.alarms()
+        self.assertEqual('', alarm.acknowledged_by)
 
     def test_many_that_nobody_knows_are_one_alarm(self) -> None:
         volumes = self.backend.storage.volumes

@@ -8,10 +8,12 @@ import unittest
 from cinder_virtdc import absences
 from cinder_virtdc.cloud import CloudVolume
 from cinder_virtdc.reconcile import Sides
+from tests.unit.driver import builders
 from tests.unit.driver.builders import transition
 from tests.unit.listener.test_reconcile import platform_volume
 from tests.unit.sync.world import World
 from virtdc_agent.contract.alarms import AlarmChange
+from virtdc_agent.contract.alarms import CONFIRMED
 from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import State
 
@@ -172,6 +174,55 @@ class EndToEndTest(unittest.TestCase):
         self.assertEqual(
             {one.status for one in before.values()},
             {one.status for one in self.world.cloud.volumes.values()},
+        )
+
+    def test_when_all_vanish_and_a_person_confirms_it(self) -> None:
+        for number in range(3, 12):
+            self.world.create(f'volume-{number}')
+        self.listener.resync()
+        self.world.agent.volumes.clear()
+        for _ in range(3):
+            self.listener.resync()
+        client = builders.client_of(self.world.agent)
+        for comment in ('I see.', CONFIRMED):
+            client.acknowledge_alarm(
+                absences.MANY_MISSING, absences.ALL, by='eve', comment=comment
+            )
+            for _ in range(3):
+                self.listener.resync()
+            self.assertEqual(
+                {absences.MANY_MISSING}
+                if comment != CONFIRMED
+                else {absences.MISSING},
+                {kind for kind, _ in self.world.agent.alarms.raised},
+            )
+        self.assertEqual(11, len(self.world.agent.alarms.raised))
+        for _ in range(2):
+            self.listener.work()
+        self.assertEqual(
+            {'error'},
+            {one.status for one in self.world.cloud.volumes.values()},
+        )
+
+    def test_what_vanishes_after_that_is_not_confirmed(self) -> None:
+        for number in range(3, 30):
+            self.world.create(f'volume-{number}')
+        self.listener.resync()
+        lost = sorted(self.world.agent.volumes)
+        for volume_id in lost[:10]:
+            del self.world.agent.volumes[volume_id]
+        for _ in range(3):
+            self.listener.resync()
+        builders.client_of(self.world.agent).acknowledge_alarm(
+            absences.MANY_MISSING, absences.ALL, by='eve', comment=CONFIRMED
+        )
+        for volume_id in lost[10:20]:
+            del self.world.agent.volumes[volume_id]
+        for _ in range(3):
+            self.listener.resync()
+        self.assertEqual(
+            [(absences.MANY_MISSING, absences.ALL)],
+            list(self.world.agent.alarms.raised),
         )
 
 

@@ -10,7 +10,9 @@ from oslo_config import cfg
 
 from virtdc_agent.cmd.manage import output
 from virtdc_agent.contract.alarms import Alarm
+from virtdc_agent.contract.alarms import CONFIRMED
 from virtdc_agent.contract import catalogue
+from virtdc_agent import exceptions
 
 _COLUMNS = (
     *('kind', 'subject', 'severity', 'message', 'count', 'raised_at'),
@@ -37,6 +39,11 @@ def add_commands(
     for name, run, says in (
         ('show', _show, 'show one, with its cause and what to do'),
         ('acknowledge', _acknowledge, 'note that it was seen'),
+        (
+            'confirm',
+            _confirm,
+            'say that volumes are really gone: each counts as deleted then',
+        ),
         ('clear', _clear, 'end one whose cause is gone'),
     ):
         action = actions.add_parser(name, help=says)
@@ -99,6 +106,22 @@ def _acknowledge(conf: cfg.ConfigOpts) -> int:
         wanted.kind, wanted.subject, getpass.getuser(), wanted.comment
     )
     print(f'Alarm {wanted.kind} of {wanted.subject} is acknowledged.')
+    return 0
+
+
+def _confirm(conf: cfg.ConfigOpts) -> int:
+    from virtdc_agent import service
+
+    wanted = conf.category
+    if wanted.kind not in catalogue.CONFIRMABLE:
+        raise exceptions.AgentError(
+            f'There is nothing to confirm about {wanted.kind}, only about '
+            f'{", ".join(sorted(catalogue.CONFIRMABLE))}.'
+        )
+    alarm = service.open_keeping(conf).acknowledge_alarm(
+        wanted.kind, wanted.subject, getpass.getuser(), CONFIRMED
+    )
+    print(f'Confirmed: {alarm.message}')
     return 0
 
 
