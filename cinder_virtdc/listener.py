@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import logging
+from typing import Any
 
 from oslo_config import cfg
 from pbr import version
@@ -145,6 +148,39 @@ class Listener:
         if self._monitoring is not None:
             self._monitoring.stop()
         LOG.info('The listener has stopped.')
+
+    def sections(self) -> Mapping[str, Callable[[], Mapping[str, Any]]]:
+        """Return what a report of this process is to say, by title."""
+        return {
+            'Listener': self._tell_positions,
+            'Alarms': lambda: {
+                relay.outlet_name: {**relay.sent, 'failed': relay.failed}
+                for relay in self._relays
+            },
+            'Health': lambda: {
+                check.name: check.message or 'ok'
+                for check in self.health.readiness()
+            },
+        }
+
+    def _tell_positions(self) -> Mapping[str, Any]:
+        parts = self._parts
+        return {
+            'version': version.VersionInfo('virtdc').version_string(),
+            'sequence': parts.follower.cursor,
+            'sequences behind': parts.follower.behind,
+            'volumes to look at': parts.syncer.backlog,
+            'volumes to write': parts.writer.backlog,
+            'seconds since': {
+                'the agent answered': self._meter.contact_age_s,
+                'Cinder answered': self._meter.cloud_age_s,
+                **{
+                    task: self._meter.task_age_s(task)
+                    for task in ('resync', 'catch_up', 'repair', 'look_up')
+                },
+            },
+            'the first of these': parts.syncer.waiting,
+        }
 
     def _hear(self, notification: Notification) -> None:
         if not isinstance(notification, Transition):

@@ -24,6 +24,7 @@ LOG = logging.getLogger(__name__)
 
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 60.0
+_MOST_NAMED = 50
 ATTEMPTS = 8
 """So often a volume is looked at again; then the next comparison has it."""
 
@@ -120,6 +121,12 @@ class Syncer:
         """How many volumes wait to be looked at."""
         with self._changed:
             return len(self._wanted) + len(self._busy)
+
+    @property
+    def waiting(self) -> list[str]:
+        """The first volumes that wait to be looked at, or are."""
+        with self._changed:
+            return sorted({*self._wanted, *self._busy})[:_MOST_NAMED]
 
     def ring(self, volume_id: str, *, after_s: float = 0.0) -> None:
         """Have a volume looked at, soon or after a time."""

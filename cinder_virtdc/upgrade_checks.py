@@ -24,7 +24,12 @@ from virtdc_agent.contract import codec
 from virtdc_agent.monitoring.reaching import Reach
 from virtdc_agent.monitoring import settings
 
-NAMESPACES = ('cinder_virtdc.listener', 'oslo.log', 'oslo.messaging')
+NAMESPACES = (
+    'cinder_virtdc.listener',
+    'oslo.log',
+    'oslo.messaging',
+    'oslo.reports',
+)
 _OK = Result(Code.SUCCESS)
 
 

@@ -466,6 +466,22 @@ class AgentRecord:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunningFacts:
+    """How an operation is doing that runs.
+
+    :param age_s: since its first attempt began.
+    :param withdrawn: why it is not to go on; empty: it is.
+    """
+
+    event: Event
+    lane: Lane
+    attempt: int
+    age_s: float
+    progress: Progress
+    withdrawn: str = ''
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LaneFacts:
     """How one lane of an executor is doing.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+import dataclasses
 import logging
 from typing import Any
 
@@ -254,6 +255,63 @@ class Service:
             'The configuration was read again. What was ignored needs a '
             'restart.'
         )
+
+    def sections(self) -> Mapping[str, Callable[[], Mapping[str, Any]]]:
+        """Return what a report of this process is to say, by title."""
+        return {
+            'Agent': self._tell_lanes,
+            'Running events': self._tell_running,
+            'Journal': self._tell_journal,
+            'Health': lambda: {
+                check.name: check.message or 'ok'
+                for check in self.health.readiness()
+            },
+        }
+
+    def _tell_lanes(self) -> Mapping[str, Any]:
+        if self._executor is None:
+            return {'state': 'it has not started'}
+        return {
+            'name': self._name,
+            'version': code_version(),
+            'lease': 'good' if self._executor.has_lease else 'over',
+            'draining': self._executor.is_draining,
+            **{
+                f'lane {lane.value}': dataclasses.asdict(facts)
+                for lane, facts in self._executor.lanes.items()
+            },
+        }
+
+    def _tell_running(self) -> Mapping[str, Any]:
+        if self._executor is None:
+            return {}
+        return {
+            one.event.event_id: {
+                'operation': one.event.operation.value,
+                'volume': one.event.volume_id,
+                'request': one.event.requested_by.request_id,
+                'lane': one.lane.value,
+                'attempt': one.attempt,
+                'age_s': round(one.age_s, 1),
+                'phase': one.progress.phase,
+                'bytes': f'{one.progress.bytes_done} of '
+                f'{one.progress.bytes_total}',
+                'withdrawn': one.withdrawn,
+            }
+            for one in self._executor.running
+        }
+
+    def _tell_journal(self) -> Mapping[str, Any]:
+        if self._journal is None:
+            return {}
+        counts = self._journal.count()
+        return {
+            name: getattr(counts, name)
+            for name in (
+                *('waiting', 'running', 'suspects', 'finished'),
+                *('volumes', 'sequence', 'published'),
+            )
+        }
 
     def stop(self) -> bool:
         """Take no more, finish what runs, tell it, and end.

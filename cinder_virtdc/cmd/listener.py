@@ -15,6 +15,7 @@ from pbr import version
 
 from cinder_virtdc import exceptions
 from cinder_virtdc import opts
+from virtdc_agent.monitoring import report
 from virtdc_agent.monitoring import systemd
 
 LOG = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ EXIT_CONFIG = 78
 def main() -> int:
     """Run until SIGTERM or SIGINT; a second one ends it at once.
 
-    SIGHUP has the levels of the log read again.
+    SIGHUP has the levels of the log read again, SIGUSR2 a report written.
     """
     # Native threads, said before the first import of oslo.messaging, which
     # would choose eventlet.
@@ -44,14 +45,17 @@ def main() -> int:
 
     def on_signal(number: int, frame: object) -> None:
         nonlocal stopping
-        if stopping and number != signal.SIGHUP:
+        if stopping and number in (signal.SIGTERM, signal.SIGINT):
             os._exit(1)
-        stopping |= number != signal.SIGHUP
+        stopping |= number not in (signal.SIGHUP, signal.SIGUSR2)
         signals.put(number)
 
     try:
         _configure(conf, sys.argv[1:])
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (
+            *(signal.SIGTERM, signal.SIGINT),
+            *(signal.SIGHUP, signal.SIGUSR2),
+        ):
             signal.signal(number, on_signal)
         service = listener.Listener(conf)
     except (cfg.Error, exceptions.ConfigInvalid) as exc:
@@ -65,8 +69,18 @@ def main() -> int:
         print(f'cinder-virtdc-listener: {exc}', file=sys.stderr)
         return EXIT_CONFIG
     notifier.ready(service.health)
-    while signals.get() == signal.SIGHUP:
-        _reload(conf)
+    meditation = report.Report(
+        conf,
+        product='cinder-virtdc-listener',
+        version=version.VersionInfo('virtdc').version_string(),
+        sections=service.sections(),
+    )
+    going_on = {int(signal.SIGHUP), int(signal.SIGUSR2)}
+    while (wish := signals.get()) in going_on:
+        if wish == signal.SIGHUP:
+            _reload(conf)
+        else:
+            meditation.write()
     notifier.stopping()
     service.stop()
     return 0
@@ -84,6 +98,7 @@ def _reload(conf: cfg.ConfigOpts) -> None:
 def _configure(conf: cfg.ConfigOpts, arguments: list[str]) -> None:
     log.register_options(conf)
     opts.register_listener_opts(conf)
+    report.register_opts(conf)
     conf(
         arguments,
         project='cinder-virtdc',

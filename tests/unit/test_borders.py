@@ -73,6 +73,7 @@ BORDERS: Mapping[str, Border] = {
         own=CONTRACT,
         libraries=[
             *('cheroot', 'oslo_config', 'oslo_context'),
+            *('oslo_reports', 'oslo_utils'),
             *('opentelemetry', 'prometheus_client'),
         ],
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import os
 import queue
@@ -15,6 +16,7 @@ from oslo_service import backend
 from pbr import version
 
 from virtdc_agent import exceptions
+from virtdc_agent.monitoring import report
 from virtdc_agent.monitoring import systemd
 from virtdc_agent import opts
 
@@ -27,7 +29,7 @@ EXIT_CONFIG = 78
 def main() -> int:
     """Run until SIGTERM or SIGINT; a second one ends it at once.
 
-    SIGHUP has the configuration read again.
+    SIGHUP has the configuration read again, SIGUSR2 a report written.
     """
     # Native threads, said before the first import of oslo.messaging, which
     # would choose eventlet.
@@ -62,14 +64,29 @@ def main() -> int:
         print(f'virtdc-agent: {exc}', file=sys.stderr)
         return 1
     notifier.ready(agent.health)
-    while wishes.wait():
-        agent.reload()
+    meditation = report.Report(
+        conf,
+        product='virtdc-agent',
+        version=version.VersionInfo('virtdc').version_string(),
+        sections=agent.sections(),
+    )
+    while (wish := wishes.wait()) is not _Wish.STOP:
+        if wish is _Wish.RELOAD:
+            agent.reload()
+        else:
+            meditation.write()
     notifier.stopping()
     if not agent.stop():
         # A thread that the storage holds would keep the process for ever.
         logging.shutdown()
         os._exit(1)
     return int(usurped.is_set())
+
+
+class _Wish(enum.Enum):
+    STOP = 'stop'
+    RELOAD = 'reload'
+    REPORT = 'report'
 
 
 class _Wishes:
@@ -80,20 +97,22 @@ class _Wishes:
     """
 
     def __init__(self) -> None:
-        self._goes_on: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._wishes: queue.SimpleQueue[_Wish] = queue.SimpleQueue()
         self._is_stopping = False
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)
+        signal.signal(signal.SIGUSR2, self._on_report)
 
-    def wait(self) -> bool:
-        """Wait for a wish: ``True`` to reload, ``False`` to stop."""
-        return self._goes_on.get() and not self._is_stopping
+    def wait(self) -> _Wish:
+        """Wait for a wish, and return it."""
+        wish = self._wishes.get()
+        return _Wish.STOP if self._is_stopping else wish
 
     def stop(self) -> None:
         """Have it stopped. From any thread."""
         self._is_stopping = True
-        self._goes_on.put(False)
+        self._wishes.put(_Wish.STOP)
 
     def _on_stop(self, number: int, frame: object) -> None:
         if self._is_stopping:
@@ -101,12 +120,16 @@ class _Wishes:
         self.stop()
 
     def _on_reload(self, number: int, frame: object) -> None:
-        self._goes_on.put(True)
+        self._wishes.put(_Wish.RELOAD)
+
+    def _on_report(self, number: int, frame: object) -> None:
+        self._wishes.put(_Wish.REPORT)
 
 
 def _configure(conf: cfg.ConfigOpts, arguments: list[str]) -> None:
     log.register_options(conf)
     opts.register_opts(conf)
+    report.register_opts(conf)
     conf(
         arguments,
         project='virtdc',

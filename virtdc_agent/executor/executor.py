@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent import futures
 import contextlib
 import logging
@@ -206,6 +207,11 @@ class Executor:
     def abandoned(self) -> int:
         """How many were given up while the storage is still at them."""
         return sum(lane.gate.abandoned for lane in self._lanes.values())
+
+    @property
+    def running(self) -> Sequence[model.RunningFacts]:
+        """How what runs is doing, the oldest first."""
+        return self._watch.look()
 
     @property
     def has_lease(self) -> bool:

@@ -87,6 +87,23 @@ class Watch:
         with self._changed:
             self._watched.pop(id(operation), None)
 
+    def look(self) -> list[model.RunningFacts]:
+        """Return how what runs is doing, the oldest first."""
+        with self._changed:
+            operations = [item.operation for item in self._watched.values()]
+        now = self._clock.monotonic()
+        return [
+            model.RunningFacts(
+                event=one.claim.event,
+                lane=one.claim.lane,
+                attempt=one.attempt,
+                age_s=now - one.started,
+                progress=one.progress,
+                withdrawn=one.withdrawal.value if one.withdrawal else '',
+            )
+            for one in sorted(operations, key=lambda one: one.started)
+        ]
+
     def withdraw_all(self, withdrawal: Withdrawal) -> None:
         """Ask everything that runs to stop."""
         with self._changed:

@@ -29,7 +29,7 @@ from virtdc_agent import service
 
 NAMESPACES = (
     *('virtdc_agent', 'oslo.db', 'oslo.log', 'oslo.messaging'),
-    *('oslo.policy', 'keystonemiddleware.auth_token'),
+    *('oslo.policy', 'oslo.reports', 'keystonemiddleware.auth_token'),
 )
 _PAGE = 500
 _OK = Result(Code.SUCCESS)
