@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import falcon
@@ -157,19 +158,10 @@ class Unmanage:
         self, req: falcon.Request, resp: falcon.Response, volume_id: str
     ) -> None:
         """Have a volume given up."""
-        rights = access.Access(self.platform, req)
-
-        def decide(identity: Identity, former: events.Event | None) -> Wish:
-            if former is not None:
-                project_id = rights.project_of(former, 'volumes:unmanage')
-            else:
-                volume = rights.volume(volume_id, 'volumes:unmanage')
-                volumes.check_unused(self.platform, volume)
-                project_id = volume.project_id
-            return Wish(
-                volume_id=volume_id,
-                parameters=events.UnmanageParameters(),
-                project_id=project_id,
-            )
-
-        submitting.submit(self.platform, req, resp, decide)
+        submitting.submit_about(
+            *(self.platform, req, resp),
+            volume_id=volume_id,
+            rule='volumes:unmanage',
+            parameters=events.UnmanageParameters(),
+            check=functools.partial(volumes.check_unused, self.platform),
+        )

@@ -6,14 +6,11 @@ import dataclasses
 
 import falcon
 
-from virtdc_agent.api import access
 from virtdc_agent.api import actions
 from virtdc_agent.api.actions import Action
 from virtdc_agent.api.platform import Platform
 from virtdc_agent.api import schemas
 from virtdc_agent.api import submitting
-from virtdc_agent.api.submitting import Identity
-from virtdc_agent.api.submitting import Wish
 from virtdc_agent.api import volumes
 from virtdc_agent.contract import events
 
@@ -44,26 +41,22 @@ class Migrate:
         self, req: falcon.Request, resp: falcon.Response, volume_id: str
     ) -> None:
         """Have a volume moved."""
-        rights, body = access.Access(self.platform, req), req.context.body
+        body = req.context.body
+        provisioning = body.get('provisioning')
 
-        def decide(identity: Identity, former: events.Event | None) -> Wish:
-            if former is not None:
-                project_id = rights.project_of(former, 'volumes:migrate')
-            else:
-                volume = rights.volume(volume_id, 'volumes:migrate')
-                self.platform.require(events.Operation.MIGRATE)
-                self.platform.check_pool(body['pool'])
-                volumes.check_unused(self.platform, volume)
-                project_id = volume.project_id
-            provisioning = body.get('provisioning')
-            return Wish(
-                volume_id=volume_id,
-                parameters=events.MigrateParameters(
-                    pool=body['pool'],
-                    provisioning=provisioning
-                    and events.Provisioning(provisioning),
-                ),
-                project_id=project_id,
-            )
+        def check(volume: events.Volume) -> None:
+            self.platform.require(events.Operation.MIGRATE)
+            self.platform.check_pool(body['pool'])
+            volumes.check_unused(self.platform, volume)
 
-        submitting.submit(self.platform, req, resp, decide)
+        submitting.submit_about(
+            *(self.platform, req, resp),
+            volume_id=volume_id,
+            rule='volumes:migrate',
+            parameters=events.MigrateParameters(
+                pool=body['pool'],
+                provisioning=provisioning
+                and events.Provisioning(provisioning),
+            ),
+            check=check,
+        )

@@ -139,6 +139,41 @@ def submit(
     answer(resp, former)
 
 
+def submit_about(
+    platform: Platform,
+    req: falcon.Request,
+    resp: falcon.Response,
+    *,
+    volume_id: str,
+    rule: str,
+    parameters: events.Parameters,
+    check: Callable[[events.Volume], None] = lambda volume: None,
+) -> None:
+    """Have an event of a volume accepted, and answer with it.
+
+    :param rule: what the caller must be allowed to do to the volume.
+    :param check: refuses what cannot be done to the volume as it is. It is
+        not asked when the event was made before.
+    :raises Problem: it is refused, or there is no such volume.
+    """
+    rights = access.Access(platform, req)
+
+    def decide(identity: Identity, former: events.Event | None) -> Wish:
+        if former is not None:
+            project_id = rights.project_of(former, rule)
+        else:
+            volume = rights.volume(volume_id, rule)
+            check(volume)
+            project_id = volume.project_id
+        return Wish(
+            volume_id=volume_id,
+            parameters=parameters,
+            project_id=project_id,
+        )
+
+    submit(platform, req, resp, decide)
+
+
 def answer(resp: falcon.Response, record: model.Record) -> None:
     """Answer that an event was accepted."""
     resp.status = 202

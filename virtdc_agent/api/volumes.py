@@ -309,25 +309,19 @@ class Volume:
         self, req: falcon.Request, resp: falcon.Response, volume_id: str
     ) -> None:
         """Have a volume deleted."""
-        rights = access.Access(self.platform, req)
         force: bool = req.context.query['force']
-        rule = 'volumes:force_delete' if force else 'volumes:delete'
 
-        def decide(identity: Identity, former: events.Event | None) -> Wish:
-            if former is not None:
-                project_id = rights.project_of(former, rule)
-            else:
-                volume = rights.volume(volume_id, rule)
-                if not force:
-                    check_unused(self.platform, volume)
-                project_id = volume.project_id
-            return Wish(
-                volume_id=volume_id,
-                parameters=events.DeleteParameters(force=force),
-                project_id=project_id,
-            )
+        def check(volume: events.Volume) -> None:
+            if not force:
+                check_unused(self.platform, volume)
 
-        submitting.submit(self.platform, req, resp, decide)
+        submitting.submit_about(
+            *(self.platform, req, resp),
+            volume_id=volume_id,
+            rule='volumes:force_delete' if force else 'volumes:delete',
+            parameters=events.DeleteParameters(force=force),
+            check=check,
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -356,24 +350,14 @@ class Resize:
         self, req: falcon.Request, resp: falcon.Response, volume_id: str
     ) -> None:
         """Have a volume grown."""
-        rights, body = access.Access(self.platform, req), req.context.body
-
-        def decide(identity: Identity, former: events.Event | None) -> Wish:
-            if former is not None:
-                project_id = rights.project_of(former, 'volumes:resize')
-            else:
-                volume = rights.volume(volume_id, 'volumes:resize')
-                _check_growth(volume, body['size_bytes'])
-                project_id = volume.project_id
-            return Wish(
-                volume_id=volume_id,
-                parameters=events.ExtendParameters(
-                    size_bytes=body['size_bytes']
-                ),
-                project_id=project_id,
-            )
-
-        submitting.submit(self.platform, req, resp, decide)
+        size_bytes: int = req.context.body['size_bytes']
+        submitting.submit_about(
+            *(self.platform, req, resp),
+            volume_id=volume_id,
+            rule='volumes:resize',
+            parameters=events.ExtendParameters(size_bytes=size_bytes),
+            check=lambda volume: _check_growth(volume, size_bytes),
+        )
 
 
 def open_events(platform: Platform, volume_id: str) -> list[model.Record]:
