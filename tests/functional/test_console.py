@@ -377,6 +377,30 @@ class TestShown(ConsoleCase):
         self.button('Cancel it').click()
         expect(self.row('slow').first).to_contain_text('cancelled')
 
+    def test_a_storage_that_is_silent(self) -> None:
+        told: dict[str, Any] = {
+            **dict.fromkeys(['total_bytes', 'free_bytes', 'age_s']),
+            **{'read_at': None, 'state': 'unknown'},
+        }
+
+        def tell(route: Any) -> None:
+            answer = route.fetch()
+            body = answer.json()
+            body['pools'][0].update(told)
+            route.fulfill(response=answer, json=body)
+
+        self.page.route('**/v1/pools', tell)
+        self.open('centre')
+        self.state_of('default', 'has not said yet how full it is')
+        expect(self.page.locator('main meter')).to_have_count(0)
+        told |= {
+            **{'total_bytes': 4 * GIB, 'free_bytes': GIB, 'age_s': 90.0},
+            'read_at': '2026-01-01T00:00:00.000000Z',
+        }
+        self.page.reload()
+        self.state_of('default', '75 % of 4 GiB')
+        self.state_of('default', 'The storage does not answer; this is from')
+
     def test_names_are_nothing_but_text(self) -> None:
         self.create(HOSTILE, user_id='<script>alert(1)</script>')
         claim = self.claim()

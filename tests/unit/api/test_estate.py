@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+import threading
+from typing import Any
 
 from tests.unit.api import base
 from virtdc_agent.api import console
@@ -54,6 +57,42 @@ class TestPools(base.ApiCase):
             ('unknown', 64.0, pool['total_bytes']),
             (late['state'], late['age_s'], late['total_bytes']),
         )
+
+
+class TestHungPool(base.ApiCase):
+    pool_names = ('hung', 'sound')
+
+    def test_holds_up_neither_requests_nor_the_other_pool(self) -> None:
+        asked, released = threading.Event(), threading.Event()
+        space = self.backend.space
+
+        def hang():
+            asked.set()
+            released.wait()
+            return space()
+
+        self.backend.space = hang
+        self.addCleanup(self.space.stop)
+        self.addCleanup(released.set)
+        self.space.start()
+        self.assertTrue(asked.wait(30))
+        for _ in range(4):
+            # The other pool's thread pauses, until its time has come.
+            self.until(lambda: self.clock.waiters)
+            self.clock.advance(5)
+            self.until(lambda: self.pool(1)['age_s'] == 0)
+        hung, sound = self.pool(0), self.pool(1)
+        self.assertEqual(('unknown', 20.0), (hung['state'], hung['age_s']))
+        self.assertEqual('known', sound['state'])
+        released.set()
+        self.until(lambda: self.pool(0)['age_s'] == 0)
+
+    def pool(self, number: int) -> dict[str, Any]:
+        return self.ask('GET', '/v1/pools').json['pools'][number]
+
+    def until(self, is_so: Callable[[], object]) -> None:
+        while not is_so():
+            threading.Event().wait(0.001)
 
 
 class TestAgents(base.ApiCase):
