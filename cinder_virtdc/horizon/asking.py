@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.utils import timezone
 from keystoneauth1 import adapter
+from keystoneauth1 import exceptions as auth_exceptions
 from keystoneauth1 import token_endpoint
 from openstack_auth import utils as auth_utils
 from openstack_dashboard.api import base
+from openstack_dashboard.api import keystone
 from openstack_dashboard import exceptions
 
 from cinder_virtdc.horizon.calls import DataCentre
@@ -19,10 +23,14 @@ from cinder_virtdc.rest_client import Client
 from cinder_virtdc.rest_client import SERVICE_TYPE
 from cinder_virtdc.rest_client import View
 
+LOG = logging.getLogger(__name__)
+
 PERMISSION = f'openstack.services.{SERVICE_TYPE}'
 """Whose catalog has a data centre in the region has this, by Horizon."""
 TIMEOUT_S = 5.0
 """How long a page waits for one answer, unless ``VIRTDC_TIMEOUT_S`` says."""
+_KEPT_S = 600
+"""How long the name of a user is kept."""
 _ATTRIBUTE = '_virtdc_data_centre'
 
 
@@ -40,14 +48,17 @@ def data_centre(request: Any) -> DataCentre:
     return found
 
 
-def viewer(request: Any) -> rows.Viewer:
+def viewer(request: Any, views: list[View]) -> rows.Viewer:
     """Return who looks, and what the data centre lets them do.
 
+    :param views: events or alarms, whose users they may want to know.
     :raises ApiError: it does not say.
     """
     return rows.Viewer(
-        user_id=request.user.id,
-        user_name=request.user.username,
+        names={
+            **_names(request, rows.users_of(views)),
+            request.user.id: request.user.username,
+        },
         may=data_centre(request).may,
     )
 
@@ -64,26 +75,33 @@ def scope_of(request: Any) -> str | None:
     return str(request.user.project_id)
 
 
-def event_row(request: Any, view: View, named: rows.Named) -> rows.EventRow:
-    """Return the row of an event whose volume is known."""
-    return rows.event_row(view, viewer(request), named, timezone.now())
+def event_rows(
+    request: Any, views: list[View], volume: rows.Named | None = None
+) -> list[rows.EventRow]:
+    """Return the rows of events.
 
-
-def event_rows(request: Any, views: list[View]) -> list[rows.EventRow]:
-    """Return the rows of events of any volumes."""
-    volume_ids = {str(one['volume_id']) for one in views}
-    volumes = data_centre(request).volumes(volume_ids, scope_of(request))
-    names = rows.names_of(views, volumes)
+    :param volume: whose they all are; ``None``: of any volumes.
+    """
+    if volume is None:
+        volume_ids = {str(one['volume_id']) for one in views}
+        volumes = data_centre(request).volumes(volume_ids, scope_of(request))
+        names = rows.names_of(views, volumes)
+    else:
+        names = {str(one['volume_id']): volume for one in views}
+    looking = viewer(request, views)
     return [
-        event_row(request, view, names[str(view['volume_id'])])
+        rows.event_row(
+            view, looking, names[str(view['volume_id'])], timezone.now()
+        )
         for view in views
     ]
 
 
 def alarm_rows(request: Any, views: list[View]) -> list[rows.AlarmRow]:
     """Return the rows of alarms, the worst first."""
+    looking = viewer(request, views)
     return [
-        rows.alarm_row(view, viewer(request), _subject(view), timezone.now())
+        rows.alarm_row(view, looking, _subject(view), timezone.now())
         for view in rows.worst_first(views)
     ]
 
@@ -96,6 +114,29 @@ def _subject(view: View) -> rows.Named:
         name=str(name or ''),
         is_in_cloud=str(view['kind']).startswith('volume-'),
     )
+
+
+def _names(request: Any, user_ids: set[str]) -> dict[str, str]:
+    """Return what Keystone calls users, if the viewer is an administrator.
+
+    It is asked once in a while; whom it does not tell of has no name.
+    """
+    if dashboard_of(request) != 'admin':
+        return {}
+    known = {}
+    for user_id in user_ids:
+        # Not all administrators may know all users.
+        key = f'virtdc-user-{request.user.id}-{user_id}'
+        name = cache.get(key)
+        if name is None:
+            try:
+                name = keystone.user_get(request, user_id, admin=False).name
+            except auth_exceptions.ClientException:
+                LOG.debug('Keystone does not tell of user %s', user_id)
+                name = ''
+            cache.set(key, name, _KEPT_S)
+        known[user_id] = str(name)
+    return known
 
 
 def _client(request: Any) -> Client:

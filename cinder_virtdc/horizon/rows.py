@@ -69,11 +69,11 @@ _LONG_ID = re.compile('[0-9a-f]{32}|[0-9a-f-]{36}')
 class Viewer:
     """Who looks at a page.
 
+    :param names: of the users whose names may be shown, by their ids.
     :param may: the rules of the data centre that allow something to them.
     """
 
-    user_id: str = ''
-    user_name: str = ''
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     may: Collection[str] = frozenset()
 
 
@@ -422,9 +422,30 @@ def age(text: str, now: datetime.datetime) -> str:
 def who(requester: View, viewer: Viewer, *, is_short: bool = True) -> str:
     """Say who has asked for something; empty: nobody knows."""
     user_id = wording.printable(str(requester.get('user_id') or ''))
-    if user_id and user_id == viewer.user_id:
-        return viewer.user_name or user_id
+    name = wording.printable(viewer.names.get(user_id, ''))
+    if name:
+        return name
     return shortened(user_id) if is_short else user_id
+
+
+def users_of(views: Sequence[View]) -> set[str]:
+    """Return the ids of the users whom events and alarms are about.
+
+    What looks unlike an id is a name already, of the data centre's own.
+    """
+    found = {
+        str(said.get(key) or '')
+        for view in views
+        for said, key in (
+            (view.get('requested_by') or {}, 'user_id'),
+            (
+                (view.get('details') or {}).get('requested_by') or {},
+                'user_id',
+            ),
+            (view, 'acknowledged_by'),
+        )
+    }
+    return {one for one in found if _LONG_ID.fullmatch(one)}
 
 
 def shortened(text: str) -> str:

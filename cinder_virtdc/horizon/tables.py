@@ -72,9 +72,9 @@ class EventsRow(tables.Row):
         try:
             view = asking.data_centre(request).event(obj_id)
             volume = self.table.kwargs.get('volume')
-            if volume is None:
-                return asking.event_rows(request, [view])[0]
-            return asking.event_row(request, view, named(volume))
+            return asking.event_rows(
+                request, [view], None if volume is None else named(volume)
+            )[0]
         except ApiError as exc:
             if exc.status in (403, 404):
                 raise exceptions.NotFound(str(exc)) from exc

@@ -38,10 +38,9 @@ class PlatformEventsTab(tabs.TableTab):
                 marker=None,
             )
             self.has_more = page.marker is not None
-            return [
-                asking.event_row(self.request, one, tables.named(volume))
-                for one in page.items
-            ]
+            return asking.event_rows(
+                self.request, page.items, tables.named(volume)
+            )
         except ApiError as exc:
             self.problem = str(exc)
             table = self._tables[tables.VolumeEventsTable._meta.name]

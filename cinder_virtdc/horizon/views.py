@@ -93,7 +93,7 @@ class EventView(horizon_tables.DataTableView):
             (row,) = asking.event_rows(self.request, [view])
             self.event = rows.event_page(
                 view,
-                asking.viewer(self.request),
+                asking.viewer(self.request, [view]),
                 row.volume,
                 timezone.now(),
             )

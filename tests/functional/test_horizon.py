@@ -209,7 +209,10 @@ class TestUser(HorizonCase):
 
 class TestOperator(HorizonCase):
     def test_acknowledge(self) -> None:
-        volume_id = self.create('lost')
+        body = {'volume': {'size': 1, 'name': 'lost'}}
+        demo = self.lab.cinder.client('demo')
+        volume_id = demo.post('/volumes', body)['volume']['id']
+        self._made.append(volume_id)
         self.wait(volume_id, state='success')
         self.delete_over_there(volume_id)
         self.sign_in('admin', f'admin/volumes/{volume_id}/')
@@ -227,6 +230,10 @@ class TestOperator(HorizonCase):
         self.link('Platform Alarms').click()
         row = self.row('lost')
         expect(row).to_contain_text('I see to it <b>')
+        self.link('Platform Events').click()
+        # Whose name administrators may know, they are told.
+        expect(self.row('lost', 'create')).to_contain_text('demo')
+        expect(self.row('lost', 'delete')).to_contain_text('admin')
         # An address cannot lead users out of the dashboard.
         self.open(
             f'admin/platform_events/alarms/volume-deleted/{volume_id}/'

@@ -17,8 +17,7 @@ from virtdc_agent.contract import events
 
 NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 ME = rows.Viewer(
-    user_id='0' * 32,
-    user_name='alice',
+    names={'0' * 32: 'alice'},
     may={'events:cancel', 'events:retry', 'alarms:acknowledge'},
 )
 EVENT: dict[str, Any] = {
@@ -276,6 +275,18 @@ class TestAlarmRow(base.TestCase):
             [worst, ALARM, late, seen],
             rows.worst_first([seen, late, ALARM, worst]),
         )
+
+
+class TestUsers(base.TestCase):
+    def test_whose_names_are_wanted(self) -> None:
+        alarm = {**ALARM, 'acknowledged_by': '1' * 32}
+        self.assertEqual({'0' * 32, '1' * 32}, rows.users_of([EVENT, alarm]))
+
+    def test_one_without_a_name(self) -> None:
+        requester = {'user_id': '1' * 32}
+        self.assertEqual('11111111…', rows.who(requester, ME))
+        self.assertEqual('1' * 32, rows.who(requester, ME, is_short=False))
+        self.assertEqual('', rows.who({}, ME))
 
 
 class TestFiltering(base.TestCase):
