@@ -26,9 +26,16 @@ KEPT = 'VIRTDC_KEEP_LAB'
 # queues restarts. All who share a queue must agree on what it is.
 DURABLE = {'oslo_messaging_rabbit': {'amqp_durable_queues': True}}
 # Copies here take a second, and are to show how far they are all the same.
-AGENT = {**DURABLE, 'executor': {'progress_interval_s': 0.2}}
+# Any port will do: the log says which.
+MONITORING = {'enabled': True, 'bind_port': 0}
+AGENT = {
+    **DURABLE,
+    'executor': {'progress_interval_s': 0.2},
+    'monitoring': MONITORING,
+}
 LISTENER = {
     **DURABLE,
+    'virtdc_monitoring': MONITORING,
     'virtdc': {
         'catch_up_interval_s': 2,
         'repair_interval_s': 2,

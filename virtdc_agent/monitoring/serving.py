@@ -121,6 +121,7 @@ class MonitoringServer:
         """
         self._server.prepare()
         self._thread.start()
+        LOG.info('Metrics and health are served on port %d.', self.port)
 
     def stop(self) -> None:
         """Listen no more."""
