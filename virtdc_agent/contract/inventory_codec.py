@@ -111,11 +111,7 @@ def snapshot_to(snapshot: Snapshot) -> Primitive:
         **description_to(snapshot),
         'project_id': snapshot.project_id,
         'user_id': snapshot.user_id,
-        **(
-            {}
-            if snapshot.origin is Origin.CLOUD
-            else {'origin': snapshot.origin.value}
-        ),
+        'origin': snapshot.origin.value,
     }
 
 

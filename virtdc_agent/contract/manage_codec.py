@@ -31,7 +31,7 @@ def manage_to(parameters: ManageParameters) -> Primitive:
         'format': value_of(parameters.format),
         'provisioning': value_of(parameters.provisioning),
         'pool': parameters.pool,
-        **_instead_of(parameters.instead_of),
+        'instead_of': parameters.instead_of or None,
     }
 
 
@@ -55,7 +55,7 @@ def manage_snapshot_to(parameters: ManageSnapshotParameters) -> Primitive:
         'reference': parameters.reference,
         'size_bytes': parameters.size_bytes,
         **description_to(parameters),
-        **_instead_of(parameters.instead_of),
+        'instead_of': parameters.instead_of or None,
     }
 
 
@@ -97,11 +97,6 @@ def manageable_from(reader: Reader) -> Manageable:
         volume_id=optional_identifier(reader, 'volume_id'),
         snapshot_id=optional_identifier(reader, 'snapshot_id'),
     )
-
-
-def _instead_of(cloud_id: str) -> Primitive:
-    # An older agent, which would not know it, is not bothered with it.
-    return {'instead_of': cloud_id} if cloud_id else {}
 
 
 def _reference(reader: Reader) -> str:
