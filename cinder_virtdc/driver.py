@@ -36,6 +36,7 @@ from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Format
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Provisioning
+from virtdc_agent.monitoring import tracing
 
 LOG = logging.getLogger(__name__)
 
@@ -891,17 +892,20 @@ class VirtDCDriver(driver.VolumeDriver):
         name_id: str | None = None,
     ) -> None:
         context = request_context.get_current()
-        event = translate.event(
-            volume,
-            parameters,
-            event_id=str(uuid.uuid4()),
-            now=datetime.datetime.now(datetime.UTC),
-            request_id=context.request_id if context else '',
-            owner=owner,
-            name_id=name_id,
-        )
-        self._check_offered(event.operation)
-        self._open_session.runner.run(event)
+        operation = events.operation_of(parameters)
+        self._check_offered(operation)
+        with tracing.beneath_cinder(f'virtdc {operation}') as trace:
+            event = translate.event(
+                volume,
+                parameters,
+                event_id=str(uuid.uuid4()),
+                now=datetime.datetime.now(datetime.UTC),
+                request_id=context.request_id if context else '',
+                owner=owner,
+                name_id=name_id,
+                trace=trace,
+            )
+            self._open_session.runner.run(event)
 
     def _pools_with(self, operation: Operation) -> list[str | None]:
         """Return the pools whose storage can do something."""

@@ -30,9 +30,22 @@ from virtdc_agent.monitoring.health import Check
 from virtdc_agent.monitoring.health import Health
 from virtdc_agent.monitoring.reaching import Reach
 from virtdc_agent.monitoring import serving
+from virtdc_agent.monitoring import tracing
 from virtdc_agent.monitoring.trail import EventTrail
 
 LOG = logging.getLogger(__name__)
+
+
+def _open_tracer(conf: cfg.ConfigOpts) -> tracing.Tracer | None:
+    group = opts.MONITORING_GROUP.name
+    try:
+        return tracing.open_tracer(
+            conf[group].otlp_address, service='virtdc-listener'
+        )
+    except tracing.CannotTrace as exc:
+        raise exceptions.ConfigInvalid(
+            f'[{group}] otlp_address: {exc}.'
+        ) from exc
 
 
 def _recent(name: str, age_s: float | None, patience_s: float) -> Check:
@@ -59,7 +72,8 @@ class Listener:
         self._board = Board(metering.METRICS)
         self.health = Health(clock.monotonic)
         self._meter = meter = metering.BoardMeter(self._board, clock)
-        self._trail = trail = EventTrail()
+        self._tracer = _open_tracer(conf)
+        self._trail = trail = EventTrail(self._tracer)
         self._parts = parts = Parts.from_config(conf, meter=meter, trail=trail)
         self._relays = telling.relays(conf, parts)
         self._keeper = parts.keeper(
@@ -147,6 +161,8 @@ class Listener:
         self._parts.writer.stop()
         if self._monitoring is not None:
             self._monitoring.stop()
+        if self._tracer is not None:
+            self._tracer.close()
         LOG.info('The listener has stopped.')
 
     def sections(self) -> Mapping[str, Callable[[], Mapping[str, Any]]]:

@@ -677,12 +677,14 @@ def event(
     request_id: str = '',
     owner: Owned | None = None,
     name_id: str | None = None,
+    trace: str = '',
 ) -> Event:
     """Return the event that changes a volume as the parameters say.
 
     :param owner: on whose behalf, if not the volume's owner's.
     :param name_id: the volume's name in the data centre, if it is not yet
         what Cinder believes.
+    :param trace: the span that it belongs to, as W3C's ``traceparent``.
     """
     owner = owner or volume
     return Event(
@@ -696,6 +698,7 @@ def event(
             project_id=_clean(owner.project_id),
             user_id=_clean(owner.user_id),
             request_id=_clean(request_id),
+            trace=trace,
         ),
     )
 

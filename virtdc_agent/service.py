@@ -48,6 +48,7 @@ from virtdc_agent.monitoring.health import Health
 from virtdc_agent.monitoring.reaching import Reach
 from virtdc_agent.monitoring import serving
 from virtdc_agent.monitoring.serving import MonitoringServer
+from virtdc_agent.monitoring import tracing
 from virtdc_agent.monitoring.trail import EventTrail
 from virtdc_agent import opts
 from virtdc_agent.outbox import Outbox
@@ -121,7 +122,8 @@ class Service:
         self.health = Health(self._clock.monotonic)
         self._board = Board(metering.METRICS)
         self._meter = metering.BoardMeter(self._board)
-        self._trail = EventTrail()
+        self._tracer = _open_tracer(conf)
+        self._trail = EventTrail(self._tracer)
         self._rpc_transport, self._notification_transport = bus.connect(conf)
         self._reach = Reach('bus', bus.list_hosts(conf))
         self._journal: SqlJournal | None = None
@@ -338,6 +340,8 @@ class Service:
             self._journal.close()
         if self._monitoring is not None:
             self._monitoring.stop()
+        if self._tracer is not None:
+            self._tracer.close()
         LOG.info('Agent %s has stopped.', self._name)
         return idle
 
@@ -672,6 +676,17 @@ class Service:
 
 def _unless(is_wrong: bool, message: str) -> tuple[bool, str]:
     return (False, message) if is_wrong else (True, '')
+
+
+def _open_tracer(conf: cfg.ConfigOpts) -> tracing.Tracer | None:
+    try:
+        return tracing.open_tracer(
+            conf.monitoring.otlp_address, service='virtdc-agent'
+        )
+    except tracing.CannotTrace as exc:
+        raise exceptions.ConfigInvalid(
+            f'[monitoring] otlp_address: {exc}.'
+        ) from exc
 
 
 def _open_seal(conf: cfg.ConfigOpts, clock: interfaces.Clock) -> sealing.Seal:

@@ -73,7 +73,7 @@ BORDERS: Mapping[str, Border] = {
         own=CONTRACT,
         libraries=[
             *('cheroot', 'oslo_config', 'oslo_context'),
-            *('oslo_reports', 'oslo_utils'),
+            *('oslo_reports', 'oslo_utils', 'osprofiler'),
             *('opentelemetry', 'prometheus_client'),
         ],
     ),

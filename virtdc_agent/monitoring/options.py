@@ -31,4 +31,13 @@ def make_group(
             help='Port on which monitoring is served; each process of a '
             'machine needs one of its own.',
         ),
+        cfg.URIOpt(
+            'otlp_address',
+            schemes=['http', 'https'],
+            help='Collector to which traces of events are sent, over OTLP '
+            'and HTTP, as http://127.0.0.1:4318. Only events are traced that '
+            'came with a trace, as those of Cinder do while it traces; what '
+            'is sent has ids of volumes. It needs virtdc[tracing]. None: '
+            'nothing is traced.',
+        ),
     ]
