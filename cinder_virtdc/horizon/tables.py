@@ -31,14 +31,10 @@ STATES = (
     ('running', None),
     (rows.UNKNOWN, None),
 )
-
-
+STANDS_OUT = {'failed': 'danger', rows.UNKNOWN: 'warning'}
 NARROW = ('text-nowrap',)
-
-
 # Long names break anywhere, but not after a few letters.
 NAMES = {'classes': ('word-break',), 'attrs': {'style': 'min-width: 8em'}}
-STANDS_OUT = {'failed': 'danger', rows.UNKNOWN: 'warning'}
 
 
 def _stand_out(state: str) -> Any:

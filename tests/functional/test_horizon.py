@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
+import http.server
+import json
+import os
+from pathlib import Path
 import re
+import ssl
+import subprocess
+import tempfile
 import threading
 from typing import Any
+from typing import ClassVar
 
 from playwright import sync_api as playwright
 from playwright.sync_api import expect
@@ -257,9 +266,10 @@ class TestOperator(HorizonCase):
             expect(row).to_contain_text('waiting')
             expect(row).to_contain_text('data centre')
             row.get_by_role('button', name='Cancel Event').click()
-            self.page.locator('.modal-dialog').get_by_text(
-                'Cancel Event', exact=True
-            ).last.click()
+            asked = self.page.locator('.modal-dialog')
+            expect(asked).to_contain_text('onerror')
+            expect(asked.locator('img')).to_have_count(0)
+            asked.get_by_text('Cancel Event', exact=True).last.click()
             expect(row).to_contain_text('Cancelled before it was begun')
             expect(row).to_contain_text('Retry it')
         row.get_by_role('button', name='Retry Event').click()
@@ -380,3 +390,98 @@ class TestWithout(HorizonCase):
         expect(self.page.get_by_text('Platform Events')).to_have_count(0)
         self.open('project/platform_events/')
         expect(self.page.locator('table.datatable')).to_have_count(0)
+
+
+class Me(http.server.BaseHTTPRequestHandler):
+    """Lets everybody do something, or leads them elsewhere."""
+
+    leads_to: str | None = None
+    seen: ClassVar[list[tuple[str, str | None]]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append((self.path, self.headers['X-Auth-Token']))
+        body = b'{"may": ["events:list"]}'
+        self.send_response(302 if self.leads_to else 200)
+        if self.leads_to:
+            self.send_header('Location', self.leads_to)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+class TestTls(HorizonCase):
+    """Whom the plugin trusts, asked in Horizon's own environment."""
+
+    def serve(self, handler: type[Me]) -> str:
+        """Return the address of a server with a certificate of its own."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.certificate = f'{folder.name}/certificate'
+        key = f'{folder.name}/key'
+        subprocess.run(
+            [
+                *('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes'),
+                *('-keyout', key, '-out', self.certificate, '-days', '1'),
+                *('-subj', '/CN=127.0.0.1'),
+                *('-addext', 'subjectAltName = IP:127.0.0.1'),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return f'https://127.0.0.1:{server.server_port}'
+
+    def ask(self, url: str) -> Mapping[str, str]:
+        """Return what comes of each setting."""
+        if self.lab.horizon is None:
+            raise AssertionError('the lab has no Horizon')
+        done = subprocess.run(
+            [
+                self.lab.dashboard_venv.installation.program('python'),
+                # Beside it lie modules that nothing is to find.
+                *('-P', str(Path(__file__).with_name('horizon_program.py'))),
+                *(url, self.certificate),
+            ],
+            env={**os.environ, **self.lab.horizon.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        self.assertEqual(0, done.returncode, done.stderr)
+        found: dict[str, str] = json.loads(done.stdout)
+        return found
+
+    def test_as_horizon_is_told_to(self) -> None:
+        class Honest(Me):
+            seen: ClassVar[list[tuple[str, str | None]]] = []
+
+        found = self.ask(self.serve(Honest))
+        self.assertIn('certificate verify failed', found['default'])
+        self.assertEqual('events:list', found['authority'])
+        self.assertEqual('events:list', found['not at all'])
+        # Before it is known who that is, they are told nothing.
+        self.assertEqual([('/v1/me', 'secret')] * 2, Honest.seen)
+
+    def test_the_token_goes_nowhere_else(self) -> None:
+        class Thief(Me):
+            seen: ClassVar[list[tuple[str, str | None]]] = []
+
+        class Helper(Me):
+            leads_to = self.serve(Thief) + '/v1/me'
+            seen: ClassVar[list[tuple[str, str | None]]] = []
+
+        found = self.ask(self.serve(Helper))
+        self.assertIn('answered 302', found['not at all'])
+        self.assertEqual([], Thief.seen)

@@ -77,6 +77,8 @@ class Horizon:
 
     Our plugin is enabled; without the data centre's API in the catalogue,
     nothing is to be seen of it.
+
+    :ivar environment: with which its programs are run.
     """
 
     def __init__(
@@ -93,7 +95,7 @@ class Horizon:
         self._keystone_url = keystone_url
         self._folder = supervisor.folder / 'horizon'
         self._static = venv.prefix / 'lab-static'
-        self._environment = {
+        self.environment = {
             'DJANGO_SETTINGS_MODULE': 'openstack_dashboard.settings',
             'PYTHONPATH': str(self._folder),
         }
@@ -107,7 +109,7 @@ class Horizon:
                 server=server,
                 venv=venv,
                 options=['--static-map', f'/static={self._static}'],
-                environment=self._environment,
+                environment=self.environment,
                 probe='/auth/login/',
             )
         )
@@ -141,7 +143,7 @@ class Horizon:
             self._supervisor.run(
                 'horizon-static',
                 [self._venv.program('django-admin'), *command],
-                self._environment,
+                self.environment,
             )
         stamp.write_text(wanted, encoding='ascii')
 
