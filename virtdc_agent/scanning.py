@@ -113,6 +113,7 @@ class Scanner:
         self._clock = clock
         self._vanish_limit = vanish_limit
         self._last = Findings()
+        self._times_unavailable = 0
 
     def scan(self) -> Findings:
         """Compare once; ask for what two scans in a row have seen.
@@ -125,7 +126,14 @@ class Scanner:
         last, self._last = self._last, Findings()
         # The storage first: what is made in between is known and missing, so
         # it is looked at again; the other way round it would be unknown.
-        found = {one.volume_id: one.size_bytes for one in self._backend.scan()}
+        try:
+            found = {
+                one.volume_id: one.size_bytes for one in self._backend.scan()
+            }
+        except exceptions.BackendUnavailable as exc:
+            self._note_unavailable(exc)
+            raise
+        self._times_unavailable = 0
         known = {one.volume_id: one.size_bytes for one in self._volumes()}
         findings = judge(known, found, self._vanish_limit)
         self._last = findings
@@ -142,6 +150,20 @@ class Scanner:
             self._note_growth(volume_id)
         self._note_unknown(_again(findings.unknown, last.unknown))
         return findings
+
+    def _note_unavailable(self, error: Exception) -> None:
+        """Tell that the storage itself is not there, if it stays so."""
+        self._times_unavailable += 1
+        if self._times_unavailable < 2:
+            return
+        kind = catalogue.POOL_VANISHED
+        self._journal.raise_alarm(
+            kind=kind.kind,
+            subject=self._subject,
+            severity=kind.severity,
+            message=str(error),
+            details={},
+        )
 
     def _note_loss(self, volume_id: str) -> None:
         if self._is_busy(volume_id):

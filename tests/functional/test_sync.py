@@ -430,23 +430,39 @@ class TestRemedies(SyncCase):
 
 
 class TestFaults(SyncCase):
+    def edit(self, volume_id: str) -> None:
+        self.platform(
+            volume_id,
+            events.EditParameters(name='below', metadata={'mine': '2'}),
+        )
+
+    def wait_edited(self, volume_id: str) -> None:
+        def said() -> tuple[object, object]:
+            shown = self.show(volume_id)
+            return shown['name'], shown['metadata'].get('mine')
+
+        self.until(lambda: said() == ('below', '2'), 60, lambda: str(said()))
+
     def changes(self) -> Callable[[], None]:
-        """Begin a resize and a deletion; return what sees to their ends."""
-        grown, gone = self.made(), self.made()
+        """Begin one of each; return what sees to their ends."""
+        grown, edited, gone = self.made(), self.made(), self.made()
         self.grow(grown, 2 * GIB)
+        self.edit(edited)
         self.delete(gone)
 
         def check() -> None:
             self.wait_size(grown, 2)
+            self.wait_edited(edited)
             self.wait(gone, 'error', alarm='volume-deleted', timeout_s=90)
 
         return check
 
     def test_the_listener_is_down(self) -> None:
-        grown, gone = self.made(), self.made()
+        grown, edited, gone = self.made(), self.made(), self.made()
         self.listener.service.stop()
         try:
             self.grow(grown, 2 * GIB)
+            self.edit(edited)
             self.delete(gone)
             self.until(
                 lambda: not self.file_of(gone).exists(), 20, lambda: 'is there'
@@ -454,6 +470,7 @@ class TestFaults(SyncCase):
         finally:
             self.listener.service.start()
         self.wait_size(grown, 2)
+        self.wait_edited(edited)
         self.wait(gone, 'error', alarm='volume-deleted')
 
     def test_the_listener_is_killed_in_the_middle(self) -> None:
@@ -463,11 +480,12 @@ class TestFaults(SyncCase):
         check()
 
     def test_the_clouds_api_is_down(self) -> None:
-        grown, gone = self.made(), self.made()
+        grown, edited, gone = self.made(), self.made(), self.made()
         api = self.lab.cinder.api
         api.stop()
         try:
             self.grow(grown, 2 * GIB)
+            self.edit(edited)
             self.delete(gone)
             self.until(
                 lambda: not self.file_of(gone).exists(), 20, lambda: 'is there'
@@ -475,6 +493,7 @@ class TestFaults(SyncCase):
         finally:
             api.start()
         self.wait_size(grown, 2)
+        self.wait_edited(edited)
         self.wait(gone, 'error', alarm='volume-deleted', timeout_s=90)
 
     def test_the_agent_is_restarted(self) -> None:
@@ -482,6 +501,25 @@ class TestFaults(SyncCase):
         self.agent.service.kill()
         self.agent.service.start()
         check()
+
+    def test_the_agent_is_killed_in_deletions_and_restorations(self) -> None:
+        """At whatever step it was with each."""
+        volumes = [self.made() for _ in range(3)]
+        for volume_id in volumes:
+            self.delete(volume_id)
+        self.agent.service.kill()
+        self.agent.service.start()
+        for volume_id in volumes:
+            self.wait(volume_id, 'error', alarm='volume-deleted', timeout_s=90)
+            self.assertFalse(self.file_of(volume_id).exists())
+        for volume_id in volumes:
+            self.platform(volume_id, events.RestoreParameters())
+        self.agent.service.kill()
+        self.agent.service.start()
+        for volume_id in volumes:
+            shown = self.wait(volume_id, operation='restore', state='success')
+            self.assertNotIn('virtdc.alarm', shown['metadata'])
+            self.assertTrue(self.file_of(volume_id).exists())
 
     def test_messages_are_lost_repeated_and_mixed_up(self) -> None:
         with Proxy(self) as proxy:
@@ -573,30 +611,104 @@ class Proxy:
                 self._case.notify(one)
 
 
-class TestAlarmsOnTheBus(test_bus.BusCase):
+class TestAlarmsOnTheBus(SyncCase):
     """Where Ceilometer listens: with oslo.messaging's own listener."""
 
     def error(self, context: Any, *message: Any) -> None:
         self.heard.append(message)
         self.arrived.set()
 
-    def test_a_raised_alarm_is_an_error_of_its_project(self) -> None:
+    def info(self, context: Any, *message: Any) -> None:
+        self.heard.append(message)
+
+    def told(self, volume_id: str) -> list[tuple[str, str]]:
+        """Return what was heard of a volume, with its priority."""
+        return [
+            (event_type.removeprefix('virtdc.alarm.'), payload['state'])
+            for _, event_type, payload, _ in self.heard
+            if payload['resource_id'] == volume_id
+        ]
+
+    def await_told(self, volume_id: str, *changes: str) -> None:
+        self.until(
+            lambda: self.told(volume_id) == [(one, one) for one in changes],
+            30,
+            lambda: f'{changes} wanted, not {self.told(volume_id)}',
+        )
+
+    def hear(self, topic: str) -> None:
+        """Listen to a topic of the cloud's bus."""
         self.heard: list[Any] = []
         self.arrived = threading.Event()
-        transport = oslo_messaging.get_notification_transport(
+        self.transport = oslo_messaging.get_notification_transport(
             cfg.CONF,
             url=f'{self.lab.rabbitmq.cloud_url}?amqp_durable_queues=true',
         )
-        self.addCleanup(transport.cleanup)
+        self.addCleanup(self.transport.cleanup)
         listener = oslo_messaging.get_notification_listener(
-            transport,
-            [oslo_messaging.Target(exchange='openstack', topic='ceilometer')],
+            self.transport,
+            [oslo_messaging.Target(exchange='openstack', topic=topic)],
             [self],
             executor='threading',
         )
         listener.start()
         self.addCleanup(listener.wait)
         self.addCleanup(listener.stop)
+
+    def test_a_life_of_an_alarm(self) -> None:
+        """Each change once, from the listener itself."""
+        self.hear('virtdc-alarms')
+        configured = self.listener.sections
+
+        def restore() -> None:
+            self.listener.sections = configured
+            self.listener.reconfigure({})
+            self.listener.service.restart()
+
+        self.addCleanup(restore)
+        self.listener.reconfigure(
+            {
+                'virtdc': {
+                    'alarm_notification_transport_url': (
+                        self.lab.rabbitmq.cloud_url
+                    ),
+                    'alarm_notification_topics': 'virtdc-alarms',
+                }
+            }
+        )
+        self.listener.service.restart()
+        volume_id = self.made()
+        self.delete(volume_id)
+        self.await_told(volume_id, 'raised')
+        alarm = {'kind': 'volume-deleted', 'subject': volume_id}
+        self.call(
+            'raise_alarm',
+            **alarm,
+            severity='critical',
+            message='It was deleted, and is missed.',
+            details={},
+        )
+        self.await_told(volume_id, 'raised', 'changed')
+        self.call('acknowledge_alarm', **alarm, by='eve', comment='Seen.')
+        self.await_told(volume_id, 'raised', 'changed', 'acknowledged')
+        self.platform(volume_id, events.RestoreParameters())
+        self.await_told(
+            volume_id, 'raised', 'changed', 'acknowledged', 'cleared'
+        )
+        heard = [
+            payload
+            for _, _, payload, _ in self.heard
+            if payload['resource_id'] == volume_id
+        ]
+        self.assertEqual(1, len({one['alarm_id'] for one in heard}))
+        revisions = [one['revision'] for one in heard]
+        self.assertEqual(sorted(set(revisions[:3])), revisions[:3])
+        project = self.cloud.url.rpartition('/')[2]
+        self.assertEqual({project}, {one['tenant_id'] for one in heard})
+        self.wait(volume_id)
+
+    def test_a_raised_alarm_is_an_error_of_its_project(self) -> None:
+        self.hear('ceilometer')
         now = datetime.datetime.now(datetime.UTC)
         report = alarm_reports.report_of(
             alarms.Alarm(
@@ -610,7 +722,7 @@ class TestAlarmsOnTheBus(test_bus.BusCase):
             alarms.AlarmChange.RAISED,
             volume={'project_id': 'p', 'size_gib': 1},
         )
-        BusOutlet(transport, ['ceilometer']).send(report)
+        BusOutlet(self.transport, ['ceilometer']).send(report)
         self.assertTrue(self.arrived.wait(30))
         publisher, event_type, payload, _ = self.heard[0]
         self.assertEqual('virtdc.alarm.raised', event_type)

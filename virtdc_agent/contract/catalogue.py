@@ -69,9 +69,10 @@ POOL_VANISHED = AlarmKind(
     kind='pool-vanished',
     severity=Severity.CRITICAL,
     cause=(
-        'A scan of the storage misses many volumes at once. More likely than '
-        'that so many were removed is that the storage is not what it should '
-        'be: not mounted, or another one.'
+        'The storage is not there, in two scans in a row, or a scan misses '
+        'many volumes at once. More likely than that so many were removed is '
+        'that the storage is not what it should be: not mounted, or another '
+        'one.'
     ),
     effect=(
         'Nothing is concluded: no volume counts as deleted. But servers may '

@@ -160,6 +160,24 @@ class TestScanner(test_deleting.DeletingCase):
         self.scanner.scan()
         self.assertEqual(0, self.waiting())
 
+    def test_a_storage_that_is_not_there_is_one_alarm(self) -> None:
+        def away():
+            raise exceptions.BackendUnavailable('It is not mounted.')
+
+        scan, self.backend.scan = self.backend.scan, away
+        for count in (0, 1, 1, 1):
+            with self.assertRaises(exceptions.BackendUnavailable):
+                self.scanner.scan()
+            self.assertEqual(count, len(self.alarms()))
+        (alarm,) = self.alarms()
+        self.assertEqual(
+            ('pool-vanished', 'storage', 'It is not mounted.'),
+            (alarm.kind, alarm.subject, alarm.message),
+        )
+        self.backend.scan = scan
+        self.scanner.scan()
+        self.assertEqual((0, []), (self.waiting(), self.alarms()))
+
     def test_what_has_grown_is_extended(self) -> None:
         self.backend.storage.volumes['v'].size_bytes = 2 * GIB
         for _ in range(2):
