@@ -25,6 +25,8 @@ from tests import tgtd
 from tests.unit.agent.backends import mounts
 from tools.lab import errors
 from tools.lab import nfs_control
+from tools.lab import ports
+from tools.lab import rest
 from tools.lab import share as shares
 from tools.lab import stack
 from tools.lab import virtdc
@@ -248,6 +250,50 @@ class TestPools(CopiesCase):
             if state == 'running' and progress
         ]
         self.assertTrue(any(0 < one < 100 for one in on_the_way), told)
+
+    def test_moved_by_an_operator_of_the_data_centre(self) -> None:
+        """Over REST; Cinder's record follows by a migration that is none."""
+        volume_id, then = self.make_filled()
+        api = self.serve()
+        asked = api.ask(
+            'POST', f'/v1/volumes/{volume_id}/migrate', {'pool': 'fast'}
+        )
+        self.assertEqual(202, asked.status, asked.body)
+        path = f'/v1/events/{asked.body["event_id"]}'
+        self.until(
+            lambda: api.get(path)['state'] == 'success',
+            60,
+            lambda: str(api.get(path)),
+        )
+        self.assertEqual({'fast'}, self.where(volume_id))
+        file = self.pools['fast'] / f'volume-{volume_id}'
+        inode = file.stat().st_ino
+        self.assertEqual(
+            self.host('slow'), self.show(volume_id)['os-vol-host-attr:host']
+        )
+        self.wait(volume_id, operation='migrate', state='success')
+        self.migrate(volume_id, 'fast')
+        self.await_migrated(volume_id, 'fast')
+        self.assertEqual((inode, then), (file.stat().st_ino, digest(file)))
+
+    def serve(self) -> rest.Rest:
+        """Have the agent serve its API, to anybody of this machine."""
+        free = ports.Ports()
+        port = free.take()
+        self.addCleanup(free.release)
+        self.agent.reconfigure(
+            {
+                'api': {
+                    'enabled': True,
+                    'bind_port': port,
+                    'auth_strategy': 'none',
+                }
+            }
+        )
+        self.agent.service.restart()
+        api = rest.Rest(f'http://127.0.0.1:{port}', {})
+        self.until(lambda: api.answers('/healthcheck'), 60, lambda: 'no')
+        return api
 
     def test_killed_in_the_middle(self) -> None:
         volume_id, then = self.make_filled()

@@ -85,7 +85,8 @@ function askMigrate(api, store, volume) {
   const pool = choiceField('pool', 'To the pool', pools.filter((one) => one !== here), { hint: `Now in ${here}.` });
   openForm({
     title: ['Move ', said(labelOf(volume))], submit: 'Move', fields: [pool],
-    body: [pool.row, h('p', { class: 'hint' }, `${size(volume.size_bytes)} are copied; nobody can use it meanwhile. A volume with snapshots cannot move.`)],
+    body: [pool.row, h('p', { class: 'hint' }, `${size(volume.size_bytes)} are copied; nobody can use it meanwhile. A volume with snapshots cannot move.`),
+      follows(volume, 'its record keeps the former pool until it is migrated there, too')],
     send: () => send('POST', path('volumes', volume.volume_id, 'migrate'), { pool: pool.read() }),
   });
 }
