@@ -5,13 +5,16 @@ As ``journal``, and a subclass must also be able to ``end_lease``.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 import unittest
 
 from virtdc_agent.conformance import journal
+from virtdc_agent.conformance.journal_accepting import edit_event
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
 from virtdc_agent import exceptions
+from virtdc_agent import interfaces
 from virtdc_agent import model
 from virtdc_agent.scheduling import Lane
 
@@ -48,6 +51,38 @@ class SharingRules(journal.JournalCase):
         self.journal.settle(claim, journal.SUCCESS)
         (claim,) = self.other.claim(Lane.QUICK, 5)
         self.assertEqual(second, claim.event)
+
+    def test_of_what_agents_know_alike_one_event_is_accepted(self) -> None:
+        """Of a volume as it was known; whoever is the first."""
+        self.journal.settle(
+            self.claim_one(),
+            model.Outcome(state=State.SUCCESS, change=journal.put('v')),
+        )
+        known = self.journal.get_volume('v')
+        accepted: list[str] = []
+        refused: list[BaseException] = []
+
+        def edit(shared: interfaces.Journal, name: str) -> None:
+            try:
+                shared.append(edit_event(name, 'v'), unchanged=known)
+            except BaseException as exc:
+                refused.append(exc)
+            else:
+                accepted.append(name)
+
+        threads = [
+            threading.Thread(target=edit, args=(shared, f'{name}{number}'))
+            for number in range(self.writers // 2)
+            for name, shared in (('a', self.journal), ('b', self.other))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(
+            {exceptions.VolumeChanging}, {type(one) for one in refused}
+        )
+        self.assertEqual(1, len(accepted))
 
     def test_the_living_are_left_alone(self) -> None:
         """Nothing is taken from an agent whose lease lasts."""
