@@ -90,12 +90,12 @@ class TestContext(LogCase):
         self.assertEqual('p', found['project_id'])
 
     def test_what_was_before_is_so_afterwards(self) -> None:
-        self.assertIsNone(context.get_current())
+        before = context.get_current()
         with log_context.about(event_of(REQUEST)):
             with log_context.about(event_of(OTHER)):
                 self.assertEqual(OTHER, context.get_current().request_id)
             self.assertEqual(REQUEST, context.get_current().request_id)
-        self.assertIsNone(context.get_current())
+        self.assertIs(before, context.get_current())
 
     def test_it_is_of_its_thread_alone(self) -> None:
         seen: list[object] = []
