@@ -16,8 +16,10 @@ from openstack_dashboard.api import base
 from openstack_dashboard.api import keystone
 from openstack_dashboard import exceptions
 
+from cinder_virtdc.horizon import alarms
 from cinder_virtdc.horizon.calls import DataCentre
-from cinder_virtdc.horizon import rows
+from cinder_virtdc.horizon import events
+from cinder_virtdc.horizon import naming
 from cinder_virtdc.rest_client import ApiError
 from cinder_virtdc.rest_client import Client
 from cinder_virtdc.rest_client import SERVICE_TYPE
@@ -48,15 +50,15 @@ def data_centre(request: Any) -> DataCentre:
     return found
 
 
-def viewer(request: Any, views: list[View]) -> rows.Viewer:
+def viewer(request: Any, views: list[View]) -> naming.Viewer:
     """Return who looks, and what the data centre lets them do.
 
     :param views: events or alarms, whose users they may want to know.
     :raises ApiError: it does not say.
     """
-    return rows.Viewer(
+    return naming.Viewer(
         names={
-            **_names(request, rows.users_of(views)),
+            **_names(request, naming.users_of(views)),
             request.user.id: request.user.username,
         },
         may=data_centre(request).may,
@@ -76,8 +78,8 @@ def scope_of(request: Any) -> str | None:
 
 
 def event_rows(
-    request: Any, views: list[View], volume: rows.Named | None = None
-) -> list[rows.EventRow]:
+    request: Any, views: list[View], volume: naming.Named | None = None
+) -> list[events.EventRow]:
     """Return the rows of events.
 
     :param volume: whose they all are; ``None``: of any volumes.
@@ -85,31 +87,31 @@ def event_rows(
     if volume is None:
         volume_ids = {str(one['volume_id']) for one in views}
         volumes = data_centre(request).volumes(volume_ids, scope_of(request))
-        names = rows.names_of(views, volumes)
+        names = naming.names_of(views, volumes)
     else:
         names = {str(one['volume_id']): volume for one in views}
     looking = viewer(request, views)
     return [
-        rows.event_row(
+        events.event_row(
             view, looking, names[str(view['volume_id'])], timezone.now()
         )
         for view in views
     ]
 
 
-def alarm_rows(request: Any, views: list[View]) -> list[rows.AlarmRow]:
+def alarm_rows(request: Any, views: list[View]) -> list[alarms.AlarmRow]:
     """Return the rows of alarms, the worst first."""
     looking = viewer(request, views)
     return [
-        rows.alarm_row(view, looking, _subject(view), timezone.now())
-        for view in rows.worst_first(views)
+        alarms.alarm_row(view, looking, _subject(view), timezone.now())
+        for view in alarms.worst_first(views)
     ]
 
 
-def _subject(view: View) -> rows.Named:
+def _subject(view: View) -> naming.Named:
     """Return what an alarm is about; some are about no volume."""
     name = (view.get('details') or {}).get('name')
-    return rows.Named(
+    return naming.Named(
         volume_id=str(view['subject']),
         name=str(name or ''),
         is_in_cloud=str(view['kind']).startswith('volume-'),

@@ -10,7 +10,7 @@ import dataclasses
 import re
 import urllib.parse
 
-from cinder_virtdc.horizon import rows
+from cinder_virtdc.horizon import events
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import State
 
@@ -45,9 +45,9 @@ def value_of(field: str, text: str) -> str:
 _CHOICES = {
     STATE: [(one.value, one.value) for one in State],
     OPERATION: [
-        (one.value, rows.operation_word(one.value)) for one in Operation
+        (one.value, events.operation_word(one.value)) for one in Operation
     ],
-    ORIGIN: [(str(value), word) for value, word in rows.ORIGINS.items()],
+    ORIGIN: [(str(value), word) for value, word in events.ORIGINS.items()],
 }
 
 

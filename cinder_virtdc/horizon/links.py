@@ -8,21 +8,22 @@ import urllib.parse
 from django.urls import NoReverseMatch
 from django.urls import reverse
 
+from cinder_virtdc.horizon import alarms
 from cinder_virtdc.horizon import asking
-from cinder_virtdc.horizon import rows
+from cinder_virtdc.horizon import events
 
 
-def events(request: Any) -> str:
+def event_list(request: Any) -> str:
     """Return the address of the panel of events."""
     return _reverse(request, 'platform_events:index')
 
 
-def event(row: rows.EventRow, request: Any) -> str:
+def event(row: events.EventRow, request: Any) -> str:
     """Return the address of an event's page."""
     return _reverse(request, 'platform_events:detail', row.id)
 
 
-def volume(row: rows.EventRow | rows.AlarmRow, request: Any) -> str | None:
+def volume(row: events.EventRow | alarms.AlarmRow, request: Any) -> str | None:
     """Return the address of a volume's page; ``None``: there is none."""
     if not row.volume.is_in_cloud:
         return None
@@ -32,7 +33,7 @@ def volume(row: rows.EventRow | rows.AlarmRow, request: Any) -> str | None:
         return None
 
 
-def acknowledge(row: rows.AlarmRow, request: Any) -> str:
+def acknowledge(row: alarms.AlarmRow, request: Any) -> str:
     """Return the address of the form, which leads back to the page."""
     address = _reverse(
         request, 'platform_events:acknowledge', row.kind, row.subject

@@ -18,10 +18,12 @@ from horizon import exceptions
 from horizon import messages
 from horizon import tables
 
+from cinder_virtdc.horizon import alarms
 from cinder_virtdc.horizon import asking
+from cinder_virtdc.horizon import events
 from cinder_virtdc.horizon import filtering
 from cinder_virtdc.horizon import links
-from cinder_virtdc.horizon import rows
+from cinder_virtdc.horizon import naming
 from cinder_virtdc.rest_client import ApiError
 
 STATES = (
@@ -29,9 +31,9 @@ STATES = (
     ('failed', False),
     ('waiting', None),
     ('running', None),
-    (rows.UNKNOWN, None),
+    (events.UNKNOWN, None),
 )
-STANDS_OUT = {'failed': 'danger', rows.UNKNOWN: 'warning'}
+STANDS_OUT = {'failed': 'danger', events.UNKNOWN: 'warning'}
 NARROW = ('text-nowrap',)
 # Long names break anywhere, but not after a few letters.
 NAMES = {'classes': ('word-break',), 'attrs': {'style': 'min-width: 8em'}}
@@ -59,7 +61,7 @@ class EventsRow(tables.Row):
 
     ajax = True
 
-    def get_data(self, request: Any, obj_id: str) -> rows.EventRow:
+    def get_data(self, request: Any, obj_id: str) -> events.EventRow:
         """Return the event as it is now.
 
         If the data centre is silent, that is what the row says, until it
@@ -74,7 +76,7 @@ class EventsRow(tables.Row):
         except ApiError as exc:
             if exc.status in (403, 404):
                 raise exceptions.NotFound(str(exc)) from exc
-            return rows.unknown_row(obj_id, str(exc))
+            return events.unknown_row(obj_id, str(exc))
 
 
 class EventAction(tables.BatchAction):
@@ -115,7 +117,9 @@ class CancelEvent(EventAction):
             'Asked to cancel event', 'Asked to cancel events', count
         )
 
-    def allowed(self, request: Any, row: rows.EventRow | None = None) -> bool:
+    def allowed(
+        self, request: Any, row: events.EventRow | None = None
+    ) -> bool:
         """Say whether there is anything to cancel, and a right to."""
         return row is None or row.can_cancel
 
@@ -140,7 +144,9 @@ class RetryEvent(EventAction):
         """Say what it did."""
         return ngettext_lazy('Asked again for', 'Asked again for', count)
 
-    def allowed(self, request: Any, row: rows.EventRow | None = None) -> bool:
+    def allowed(
+        self, request: Any, row: events.EventRow | None = None
+    ) -> bool:
         """Say whether asking again makes sense, and is allowed."""
         return row is None or row.can_retry
 
@@ -283,11 +289,13 @@ class AcknowledgeAlarm(tables.LinkAction):
     verbose_name = _('Acknowledge')
     classes = ('ajax-modal',)
 
-    def allowed(self, request: Any, row: rows.AlarmRow | None = None) -> bool:
+    def allowed(
+        self, request: Any, row: alarms.AlarmRow | None = None
+    ) -> bool:
         """Say whether nobody has seen it yet, and the user may."""
         return row is None or row.can_acknowledge
 
-    def get_link_url(self, datum: rows.AlarmRow | None = None) -> str:
+    def get_link_url(self, datum: alarms.AlarmRow | None = None) -> str:
         """Return the form's address."""
         if datum is None:
             raise AssertionError('it stands in rows only')
@@ -320,8 +328,8 @@ class AlarmsTable(Table):
         row_actions = (AcknowledgeAlarm,)
 
 
-def named(volume: Any) -> rows.Named:
+def named(volume: Any) -> naming.Named:
     """Return what Cinder's volume is called."""
-    return rows.Named(
+    return naming.Named(
         volume_id=volume.id, name=volume.name or '', is_in_cloud=True
     )

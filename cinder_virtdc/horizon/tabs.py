@@ -9,8 +9,8 @@ from horizon import tabs
 from horizon.utils import functions
 
 from cinder_virtdc.horizon import asking
+from cinder_virtdc.horizon import events
 from cinder_virtdc.horizon import links
-from cinder_virtdc.horizon import rows
 from cinder_virtdc.horizon import tables
 from cinder_virtdc.rest_client import ApiError
 
@@ -28,7 +28,7 @@ class PlatformEventsTab(tabs.TableTab):
     problem = ''
     has_more = False
 
-    def get_volume_platform_events_data(self) -> list[rows.EventRow]:
+    def get_volume_platform_events_data(self) -> list[events.EventRow]:
         """Return the rows."""
         volume = self.tab_group.kwargs['volume']
         try:
@@ -54,5 +54,5 @@ class PlatformEventsTab(tabs.TableTab):
             **context,
             'problem': self.problem,
             'has_more': self.has_more,
-            'events_url': links.events(request),
+            'events_url': links.event_list(request),
         }

@@ -16,11 +16,12 @@ from horizon import forms as horizon_forms
 from horizon import tables as horizon_tables
 from horizon.utils import functions
 
+from cinder_virtdc.horizon import alarms
 from cinder_virtdc.horizon import asking
+from cinder_virtdc.horizon import events
 from cinder_virtdc.horizon import filtering
 from cinder_virtdc.horizon import forms
 from cinder_virtdc.horizon import links
-from cinder_virtdc.horizon import rows
 from cinder_virtdc.horizon import tables
 from cinder_virtdc.rest_client import ApiError
 from cinder_virtdc.rest_client import View
@@ -34,7 +35,7 @@ class EventsView(horizon_tables.DataTableView):
     page_title = _('Platform Events')
     problem = ''
 
-    def get_data(self) -> list[rows.EventRow]:
+    def get_data(self) -> list[events.EventRow]:
         """Return the rows of the page."""
         try:
             page = asking.data_centre(self.request).events(
@@ -82,16 +83,16 @@ class EventView(horizon_tables.DataTableView):
     template_name = 'virtdc/event.html'
     page_title = _('Platform Event')
     problem = ''
-    event: rows.EventPage | None = None
+    event: events.EventPage | None = None
 
-    def get_data(self) -> list[rows.EventRow]:
+    def get_data(self) -> list[events.EventRow]:
         """Return the event as the only row."""
         try:
             view = asking.data_centre(self.request).event(
                 self.kwargs['event_id']
             )
             (row,) = asking.event_rows(self.request, [view])
-            self.event = rows.event_page(
+            self.event = events.event_page(
                 view,
                 asking.viewer(self.request, [view]),
                 row.volume,
@@ -100,7 +101,7 @@ class EventView(horizon_tables.DataTableView):
         except ApiError as exc:
             if exc.status == 404:
                 raise exceptions.Http302(
-                    links.events(self.request), str(exc)
+                    links.event_list(self.request), str(exc)
                 ) from exc
             self.problem = str(exc)
             return []
@@ -120,7 +121,7 @@ class AlarmsView(horizon_tables.DataTableView):
     page_title = _('Platform Alarms')
     problem = ''
 
-    def get_data(self) -> list[rows.AlarmRow]:
+    def get_data(self) -> list[alarms.AlarmRow]:
         """Return the rows."""
         try:
             found = asking.data_centre(self.request).alarms()
@@ -165,13 +166,13 @@ class AcknowledgeView(horizon_forms.ModalFormView):
             back, allowed_hosts=None, require_https=self.request.is_secure()
         ):
             return str(back)
-        return links.events(self.request)
+        return links.event_list(self.request)
 
     def get_cancel_url(self) -> str:
         """Return the same."""
         return self.get_success_url()
 
-    def _alarm(self) -> rows.AlarmRow | None:
+    def _alarm(self) -> alarms.AlarmRow | None:
         try:
             view: View = asking.data_centre(self.request).alarm(
                 self.kwargs['kind'], self.kwargs['subject']

@@ -222,12 +222,23 @@ BORDERS: Mapping[str, Border] = {
         own=['cinder_virtdc.rest_client'],
     ),
     'cinder_virtdc.horizon.filtering': Border(
-        own=(*CONTRACT, 'cinder_virtdc.horizon.rows'),
+        own=(*CONTRACT, 'cinder_virtdc.horizon.events'),
         standard={*PURE, 'urllib'},
     ),
-    'cinder_virtdc.horizon.rows': Border(
+    'cinder_virtdc.horizon.naming': Border(
         own=(*CONTRACT, 'cinder_virtdc.wording'), standard=PURE
     ),
+    **{
+        f'cinder_virtdc.horizon.{name}': Border(
+            own=(
+                *CONTRACT,
+                'cinder_virtdc.horizon.naming',
+                'cinder_virtdc.wording',
+            ),
+            standard=PURE,
+        )
+        for name in ('alarms', 'events')
+    },
     # On a user's own machine: without Cinder, the bus and the agent.
     'cinder_virtdc.osc': Border(
         own=(
@@ -497,16 +508,16 @@ class TestTheCheck(unittest.TestCase):
             ('cinder_virtdc.osc.client', 'oslo_messaging'),
             ('cinder_virtdc.osc.client', 'virtdc_agent.model'),
             ('cinder_virtdc.osc.v1.event', 'virtdc_agent.api.views'),
-            ('cinder_virtdc.listener', 'cinder_virtdc.horizon.rows'),
-            ('cinder_virtdc.cmd.listener', 'cinder_virtdc.horizon.rows'),
-            ('cinder_virtdc.osc.client', 'cinder_virtdc.horizon.rows'),
+            ('cinder_virtdc.listener', 'cinder_virtdc.horizon.events'),
+            ('cinder_virtdc.cmd.listener', 'cinder_virtdc.horizon.events'),
+            ('cinder_virtdc.osc.client', 'cinder_virtdc.horizon.events'),
             ('cinder_virtdc.horizon.views', 'cinder_virtdc.cloud'),
             ('cinder_virtdc.horizon.views', 'cinder_virtdc.osc.columns'),
             ('cinder_virtdc.horizon.views', 'oslo_messaging'),
             ('cinder_virtdc.horizon.views', 'virtdc_agent.model'),
             ('cinder_virtdc.horizon.calls', 'django.conf.settings'),
-            ('cinder_virtdc.horizon.rows', 'django.utils.html'),
-            ('cinder_virtdc.horizon.rows', 'cinder_virtdc.horizon.tables'),
+            ('cinder_virtdc.horizon.events', 'django.utils.html'),
+            ('cinder_virtdc.horizon.events', 'cinder_virtdc.horizon.tables'),
             ('cinder_virtdc.rest_client', 'cinder_virtdc.osc.client'),
             ('cinder_virtdc.wording', 'time'),
             ('cinder_virtdc.reconcile', 'openstack.connection'),

@@ -7,9 +7,9 @@ from typing import Any
 
 from django import template
 
+from cinder_virtdc.horizon import alarms
 from cinder_virtdc.horizon import asking
 from cinder_virtdc.horizon import links
-from cinder_virtdc.horizon import rows
 from cinder_virtdc import properties
 from cinder_virtdc.rest_client import ApiError
 
@@ -40,9 +40,9 @@ def volume_alarms(
     }
 
 
-def _told(volume: Any) -> rows.ToldAlarm | None:
+def _told(volume: Any) -> alarms.ToldAlarm | None:
     said = volume.metadata
     kind = said.get(properties.ALARM)
     if not kind:
         return None
-    return rows.told_alarm(kind, said.get(properties.ALARM_MESSAGE, ''))
+    return alarms.told_alarm(kind, said.get(properties.ALARM_MESSAGE, ''))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from cinder_virtdc.horizon import alarms
 from cinder_virtdc.horizon import calls
-from cinder_virtdc.horizon import rows
+from cinder_virtdc.horizon import events
+from cinder_virtdc.horizon import naming
 from cinder_virtdc.rest_client import ApiError
 from cinder_virtdc.rest_client import Client
 from tests.unit.agent import builders
@@ -27,12 +29,12 @@ class CallsCase(api_base.ApiCase):
         self.adapter.caller = caller
         return calls.DataCentre(Client(self.adapter))
 
-    def viewer(self) -> rows.Viewer:
-        return rows.Viewer(may=self.centre.may)
+    def viewer(self) -> naming.Viewer:
+        return naming.Viewer(may=self.centre.may)
 
-    def row(self, view: Any) -> rows.EventRow:
-        return rows.event_row(
-            view, self.viewer(), rows.Named(volume_id='v1'), self.clock.now()
+    def row(self, view: Any) -> events.EventRow:
+        return events.event_row(
+            view, self.viewer(), naming.Named(volume_id='v1'), self.clock.now()
         )
 
     def alarm(self, subject: str = 'v1', kind: str = 'volume-deleted') -> None:
@@ -84,10 +86,10 @@ class TestEvents(CallsCase):
         self.journal.append(event)
         self.clock.advance(2)
         self.settle(reason=Reason.BACKEND, message='No space is left.')
-        page = rows.event_page(
+        page = events.event_page(
             self.centre.event(event.event_id),
             self.viewer(),
-            rows.Named(volume_id='v1'),
+            naming.Named(volume_id='v1'),
             self.clock.now(),
         )
         self.assertEqual(
@@ -134,10 +136,10 @@ class TestAlarms(CallsCase):
         self.assertEqual('v1', found['subject'])
         self.centre.acknowledge('volume-deleted', 'v1', 'I see to it')
         view = self.centre.alarm('volume-deleted', 'v1')
-        row = rows.alarm_row(
+        row = alarms.alarm_row(
             view,
             self.viewer(),
-            rows.Named(volume_id='v1'),
+            naming.Named(volume_id='v1'),
             self.clock.now(),
         )
         self.assertRegex(row.seen, r'^the-admin, .* UTC: I see to it$')
@@ -186,4 +188,4 @@ class TestAge(CallsCase):
             (200000, '2 d'),
         ):
             then = now - datetime.timedelta(seconds=seconds)
-            self.assertEqual(text, rows.age(then.isoformat(), now))
+            self.assertEqual(text, naming.age(then.isoformat(), now))

@@ -8,15 +8,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cinder_virtdc.horizon import alarms
+from cinder_virtdc.horizon import events
 from cinder_virtdc.horizon import filtering
-from cinder_virtdc.horizon import rows
+from cinder_virtdc.horizon import naming
 from tests import base
-from virtdc_agent.contract import alarms
+from virtdc_agent.contract.alarms import Severity
 from virtdc_agent.contract import catalogue
-from virtdc_agent.contract import events
+from virtdc_agent.contract.events import Reason
 
 NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
-ME = rows.Viewer(
+ME = naming.Viewer(
     names={'0' * 32: 'alice'},
     may={'events:cancel', 'events:retry', 'alarms:acknowledge'},
 )
@@ -62,25 +64,28 @@ ALARM: dict[str, Any] = {
 }
 
 
-def event_row(**changes: Any) -> rows.EventRow:
+def event_row(**changes: Any) -> events.EventRow:
     view = {**EVENT, **changes}
-    return rows.event_row(view, ME, named(view), NOW)
+    return events.event_row(view, ME, named(view), NOW)
 
 
-def alarm_row(**changes: Any) -> rows.AlarmRow:
-    return rows.alarm_row(
-        {**ALARM, **changes}, ME, rows.Named(volume_id='v1', name='data'), NOW
+def alarm_row(**changes: Any) -> alarms.AlarmRow:
+    return alarms.alarm_row(
+        {**ALARM, **changes},
+        ME,
+        naming.Named(volume_id='v1', name='data'),
+        NOW,
     )
 
 
-def named(view: Any) -> rows.Named:
-    return rows.names_of([view], {})['v1']
+def named(view: Any) -> naming.Named:
+    return naming.names_of([view], {})['v1']
 
 
 class TestEventRow(base.TestCase):
     def test_running_without_a_figure(self) -> None:
         row = event_row()
-        self.assertEqual(rows.Bar(percent=None, text='running'), row.bar)
+        self.assertEqual(events.Bar(percent=None, text='running'), row.bar)
         self.assertEqual(100, row.bar and row.bar.width)
         self.assertEqual(
             ('copy of copy', '3 min', 'data centre', 'alice'),
@@ -95,7 +100,7 @@ class TestEventRow(base.TestCase):
             bytes_total=100 * 1024**3,
         )
         self.assertEqual(
-            rows.Bar(percent=48, text='48 %, copying, 48 GiB of 100 GiB'),
+            events.Bar(percent=48, text='48 %, copying, 48 GiB of 100 GiB'),
             row.bar,
         )
         self.assertEqual('', row.progress)
@@ -137,26 +142,26 @@ class TestEventRow(base.TestCase):
         view = EVENT
         later = NOW + datetime.timedelta(seconds=30)
         self.assertEqual(
-            rows.event_row(view, ME, named(view), NOW),
-            rows.event_row(view, ME, named(view), later),
+            events.event_row(view, ME, named(view), NOW),
+            events.event_row(view, ME, named(view), later),
         )
 
     def test_one_that_nobody_can_tell_of(self) -> None:
-        row = rows.unknown_row('e1', 'No answer.')
+        row = events.unknown_row('e1', 'No answer.')
         self.assertEqual(('e1', 'No answer.'), (row.id, row.why))
         self.assertFalse(row.can_cancel or row.can_retry)
 
     def test_every_reason_has_words(self) -> None:
-        for reason in events.Reason:
+        for reason in Reason:
             row = event_row(state='failed', reason=reason.value)
             self.assertTrue(row.hint, reason)
-            self.assertIn(row.why, rows.REASONS.values())
+            self.assertIn(row.why, events.REASONS.values())
 
 
 class TestEventPage(base.TestCase):
-    def page(self, **changes: Any) -> rows.EventPage:
+    def page(self, **changes: Any) -> events.EventPage:
         view = {**EVENT, **changes}
-        return rows.event_page(view, ME, named(view), NOW)
+        return events.event_page(view, ME, named(view), NOW)
 
     def test_facts(self) -> None:
         facts = dict(
@@ -190,9 +195,9 @@ class TestEventPage(base.TestCase):
 
 
 class TestNames(base.TestCase):
-    def named(self, *changes: dict[str, Any], **volumes: Any) -> rows.Named:
+    def named(self, *changes: dict[str, Any], **volumes: Any) -> naming.Named:
         views = [{**EVENT, **one} for one in changes]
-        return rows.names_of(views, volumes)['v1']
+        return naming.names_of(views, volumes)['v1']
 
     def test_the_data_centre_knows_best(self) -> None:
         volume = {'name': 'new', 'origin': 'cloud'}
@@ -216,7 +221,7 @@ class TestNames(base.TestCase):
 
     def test_one_without_a_name(self) -> None:
         volume_id = '01234567-89ab-cdef-0123-456789abcdef'
-        self.assertEqual('01234567…', rows.Named(volume_id=volume_id).shown)
+        self.assertEqual('01234567…', naming.Named(volume_id=volume_id).shown)
 
     @given(st.text())
     def test_nothing_that_does_not_print_is_shown(self, text: str) -> None:
@@ -227,7 +232,7 @@ class TestNames(base.TestCase):
             'state': 'failed',
             'message': text,
         }
-        page = rows.event_page(view, ME, named(view), NOW)
+        page = events.event_page(view, ME, named(view), NOW)
         alarm = alarm_row(message=text, acknowledged_by='b', comment=text)
         for said in (
             *(page.row.name, page.row.who, page.row.why),
@@ -262,31 +267,31 @@ class TestAlarmRow(base.TestCase):
         self.assertEqual(('', '', ''), (row.repair, row.who, row.happened_at))
 
     def test_what_the_cloud_says(self) -> None:
-        told = rows.told_alarm('volume-deleted', 'Gone\u202e.')
+        told = alarms.told_alarm('volume-deleted', 'Gone\u202e.')
         self.assertEqual('Gone\ufffd.', told.message)
         self.assertEqual(catalogue.VOLUME_DELETED.effect, told.effect)
-        self.assertEqual('', rows.told_alarm('new', '').effect)
+        self.assertEqual('', alarms.told_alarm('new', '').effect)
 
     def test_the_worst_first(self) -> None:
         seen = {**ALARM, 'severity': 'critical', 'acknowledged_by': 'x'}
         late = {**ALARM, 'raised_at': '2026-01-02T10:00:00+00:00'}
-        worst = {**ALARM, 'severity': alarms.Severity.CRITICAL.value}
+        worst = {**ALARM, 'severity': Severity.CRITICAL.value}
         self.assertEqual(
             [worst, ALARM, late, seen],
-            rows.worst_first([seen, late, ALARM, worst]),
+            alarms.worst_first([seen, late, ALARM, worst]),
         )
 
 
 class TestUsers(base.TestCase):
     def test_whose_names_are_wanted(self) -> None:
         alarm = {**ALARM, 'acknowledged_by': '1' * 32}
-        self.assertEqual({'0' * 32, '1' * 32}, rows.users_of([EVENT, alarm]))
+        self.assertEqual({'0' * 32, '1' * 32}, naming.users_of([EVENT, alarm]))
 
     def test_one_without_a_name(self) -> None:
         requester = {'user_id': '1' * 32}
-        self.assertEqual('11111111…', rows.who(requester, ME))
-        self.assertEqual('1' * 32, rows.who(requester, ME, is_short=False))
-        self.assertEqual('', rows.who({}, ME))
+        self.assertEqual('11111111…', naming.who(requester, ME))
+        self.assertEqual('1' * 32, naming.who(requester, ME, is_short=False))
+        self.assertEqual('', naming.who({}, ME))
 
 
 class TestFiltering(base.TestCase):

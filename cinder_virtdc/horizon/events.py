@@ -1,29 +1,25 @@
-"""What the dashboard's pages say of events and alarms, as plain values.
+"""What the pages say of events, as plain values.
 
-Pure functions of what the REST API tells; nothing here is HTML, so nothing
-here needs escaping. The words are those of the data centre's own console.
+Pure, and without HTML. The words are those of the data centre's own console.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import datetime
-import re
-from typing import Any
 
+from cinder_virtdc.horizon import naming
+from cinder_virtdc.horizon.naming import Named
+from cinder_virtdc.horizon.naming import View
+from cinder_virtdc.horizon.naming import Viewer
 from cinder_virtdc import wording
-from virtdc_agent.contract import alarms
-from virtdc_agent.contract import catalogue
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import Origin
 from virtdc_agent.contract.events import OWN_METADATA
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
-
-View = Mapping[str, Any]
 
 OPERATIONS: Mapping[str, str] = {
     Operation.EXTEND: 'resize',
@@ -61,37 +57,6 @@ UNKNOWN = 'no answer'
 """Stands for the state of an event that nobody can tell now."""
 OPEN = frozenset({State.WAITING, State.RUNNING})
 _NOT_RETRIED = frozenset({Operation.CONNECT, Operation.DISCONNECT})
-_REMOVING = frozenset({Operation.DELETE, Operation.UNMANAGE})
-_LONG_ID = re.compile('[0-9a-f]{32}|[0-9a-f-]{36}')
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Viewer:
-    """Who looks at a page.
-
-    :param names: of the users whose names may be shown, by their ids.
-    :param may: the rules of the data centre that allow something to them.
-    """
-
-    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    may: Collection[str] = frozenset()
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    """A volume, as a page calls it.
-
-    :param is_in_cloud: the cloud has a page of it.
-    """
-
-    volume_id: str
-    name: str = ''
-    is_in_cloud: bool = False
-
-    @property
-    def shown(self) -> str:
-        """Its name, or as much of its id as people read."""
-        return wording.printable(self.name) or shortened(self.volume_id)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,70 +132,6 @@ class EventPage:
     steps: Sequence[Step]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmRow:
-    """An alarm in a table, or above the page of its volume.
-
-    :param who: has done what it is about; empty: nobody knows.
-    :param happened_at: when.
-    :param effect: what no longer works.
-    :param repair: what a person has to do.
-    :param seen: by whom, when and with which comment; empty: by nobody.
-    """
-
-    kind: str
-    subject: str
-    severity: str
-    volume: Named
-    message: str
-    who: str
-    happened_at: str
-    age: str
-    raised_at: str
-    count: int
-    effect: str
-    repair: str
-    seen: str
-    can_acknowledge: bool
-
-    @property
-    def id(self) -> str:
-        """What tells it from all others."""
-        return f'{self.kind}/{self.subject}'
-
-    @property
-    def name(self) -> str:
-        """What it is called in a sentence."""
-        return f'{self.kind} of {self.volume.shown}'
-
-    @property
-    def is_bad(self) -> bool:
-        """Whether somebody loses something by it."""
-        return self.severity in (
-            alarms.Severity.CRITICAL,
-            alarms.Severity.MAJOR,
-        )
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ToldAlarm:
-    """What the cloud says of an alarm to those who may not list any."""
-
-    kind: str
-    message: str
-    effect: str
-
-
-def told_alarm(kind: str, message: str) -> ToldAlarm:
-    """Return what a volume's properties say of its alarm."""
-    known = catalogue.CATALOGUE.get(kind)
-    return ToldAlarm(
-        kind=wording.printable(kind),
-        message=wording.printable(message),
-        effect=known.effect if known else '',
-    )
-
-
 def event_row(
     view: View, viewer: Viewer, named: Named, now: datetime.datetime
 ) -> EventRow:
@@ -241,13 +142,13 @@ def event_row(
         id=str(view['event_id']),
         operation=operation_word(operation),
         volume=named,
-        age=age(view['created_at'], now),
+        age=naming.age(view['created_at'], now),
         created_at=wording.moment(view['created_at']),
         state=state,
         bar=_bar(view),
         progress=_progress(view),
         origin=ORIGINS.get(view['origin'], str(view['origin'])),
-        who=who(view['requested_by'], viewer),
+        who=naming.who(view['requested_by'], viewer),
         why=_why(view),
         hint=HINTS.get(reason, '') if state == State.FAILED else '',
         can_cancel=(
@@ -296,7 +197,7 @@ def event_page(
         ('Asked for', f'{row.created_at} UTC'),
         ('Last change', f'{wording.moment(view["updated_at"])} UTC'),
         ('Came from', row.origin),
-        ('Asked for by', who(requester, viewer, is_short=False)),
+        ('Asked for by', naming.who(requester, viewer, is_short=False)),
         ('Executed by', str(view.get('agent') or '')),
         ('Wanted', _wanted(view.get('parameters') or {})),
     ]
@@ -324,133 +225,9 @@ def event_page(
     )
 
 
-def alarm_row(
-    view: View, viewer: Viewer, named: Named, now: datetime.datetime
-) -> AlarmRow:
-    """Return the row of an alarm."""
-    kind = catalogue.CATALOGUE.get(view['kind'])
-    details = view.get('details') or {}
-    happened_at = details.get('occurred_at')
-    return AlarmRow(
-        kind=str(view['kind']),
-        subject=str(view['subject']),
-        severity=str(view['severity']),
-        volume=named,
-        message=wording.printable(view['message']),
-        who=who(details.get('requested_by') or {}, viewer, is_short=False),
-        happened_at=wording.moment(str(happened_at)) if happened_at else '',
-        age=age(view['raised_at'], now),
-        raised_at=wording.moment(view['raised_at']),
-        count=int(view['count']),
-        effect=kind.effect if kind else '',
-        repair=kind.repair if kind else '',
-        seen=_seen(view, viewer),
-        can_acknowledge=(
-            'alarms:acknowledge' in viewer.may and not view['acknowledged_by']
-        ),
-    )
-
-
-def worst_first(views: Sequence[View]) -> Sequence[View]:
-    """Return alarms in the order in which people should see to them."""
-    ranks = [one.value for one in alarms.Severity]
-    return sorted(
-        views,
-        key=lambda one: (
-            bool(one['acknowledged_by']),
-            # What a newer data centre knows may be as bad as can be.
-            ranks.index(one['severity']) if one['severity'] in ranks else -1,
-            one['raised_at'],
-        ),
-    )
-
-
-def names_of(
-    views: Sequence[View], volumes: Mapping[str, View]
-) -> Mapping[str, Named]:
-    """Return what the volumes of events are called, by id.
-
-    :param views: the events, newest first: they tell of what is not there.
-    :param volumes: those that the data centre has, by id.
-    """
-    events: dict[str, list[View]] = {}
-    for view in views:
-        events.setdefault(str(view['volume_id']), []).append(view)
-    return {
-        volume_id: (
-            Named(
-                volume_id=volume_id,
-                name=str(volumes[volume_id]['name']),
-                is_in_cloud=volumes[volume_id]['origin'] == Origin.CLOUD,
-            )
-            if volume_id in volumes
-            else _absent(volume_id, its)
-        )
-        for volume_id, its in events.items()
-    }
-
-
-def _absent(volume_id: str, its: Sequence[View]) -> Named:
-    names = [(one.get('parameters') or {}).get('name') for one in its]
-    of_cloud = [one for one in its if one['origin'] == Origin.CLOUD]
-    return Named(
-        volume_id=volume_id,
-        name=str(next(filter(None, names), '')),
-        # What the data centre has lost, the cloud still has.
-        is_in_cloud=bool(of_cloud)
-        and not any(
-            one['operation'] in _REMOVING and one['state'] == State.SUCCESS
-            for one in of_cloud
-        ),
-    )
-
-
 def operation_word(operation: str) -> str:
     """Return what people call an operation."""
     return OPERATIONS.get(operation, operation.replace('_', ' '))
-
-
-def age(text: str, now: datetime.datetime) -> str:
-    """Say how long ago something was, to the minute at best."""
-    seconds = (now - datetime.datetime.fromisoformat(text)).total_seconds()
-    for length, unit in ((86400, 'd'), (3600, 'h'), (60, 'min')):
-        if seconds >= length:
-            return f'{int(seconds // length)} {unit}'
-    return 'just now'
-
-
-def who(requester: View, viewer: Viewer, *, is_short: bool = True) -> str:
-    """Say who has asked for something; empty: nobody knows."""
-    user_id = wording.printable(str(requester.get('user_id') or ''))
-    name = wording.printable(viewer.names.get(user_id, ''))
-    if name:
-        return name
-    return shortened(user_id) if is_short else user_id
-
-
-def users_of(views: Sequence[View]) -> set[str]:
-    """Return the ids of the users whom events and alarms are about.
-
-    What looks unlike an id is a name already, of the data centre's own.
-    """
-    found = {
-        str(said.get(key) or '')
-        for view in views
-        for said, key in (
-            (view.get('requested_by') or {}, 'user_id'),
-            (
-                (view.get('details') or {}).get('requested_by') or {},
-                'user_id',
-            ),
-            (view, 'acknowledged_by'),
-        )
-    }
-    return {one for one in found if _LONG_ID.fullmatch(one)}
-
-
-def shortened(text: str) -> str:
-    """Return of an id as much as tells it from others."""
-    return f'{text[:8]}…' if _LONG_ID.fullmatch(text) else text
 
 
 def _bar(view: View) -> Bar | None:
@@ -524,13 +301,3 @@ def _wanted(parameters: View) -> str:
             name, value = name.removesuffix('_bytes'), wording.size_text(value)
         said.append(f'{name.replace("_", " ")}: {value}')
     return wording.printable(', '.join(said))
-
-
-def _seen(view: View, viewer: Viewer) -> str:
-    if not view['acknowledged_by']:
-        return ''
-    by = who({'user_id': view['acknowledged_by']}, viewer)
-    at = view.get('acknowledged_at')
-    when = f', {wording.moment(at)} UTC' if at else ''
-    comment = wording.printable(view['comment'])
-    return f'{by}{when}' + (f': {comment}' if comment else '')
