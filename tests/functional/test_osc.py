@@ -92,6 +92,15 @@ class OscCase(base.CloudCase):
 
 
 class TestProgress(OscCase):
+    def test_a_comparison_is_waited_for(self) -> None:
+        volume_id = self.create()
+        self.wait(volume_id, state='success')
+        found = self.json('virtdc', 'resync', '--wait', '--timeout', '60s')
+        self.assertEqual('ended', found['state'])
+        self.assertGreaterEqual(found['volumes'], 1)
+        again = self.openstack('virtdc', 'resync', '--show').stdout
+        self.assertIn(found['listener'], again)
+
     def test_create_draws_on_a_terminal(self) -> None:
         status, seen = self.on_terminal(
             *('volume', 'create', '--size', '1', '--type', 'thick'),
