@@ -12,6 +12,9 @@ from virtdc_agent.contract.events import Event
 from virtdc_agent.contract.events import Transition
 
 
+_NONE = 'none'
+
+
 class EventContext(context.RequestContext):
     """A request's context, with its event and volume.
 
@@ -23,12 +26,14 @@ class EventContext(context.RequestContext):
         # Kept by whoever makes it, and not for the thread before that.
         by = about.requested_by
         super().__init__(
-            request_id=by.request_id or None,
+            request_id=by.request_id or _NONE,
             user_id=by.user_id or None,
             project_id=by.project_id or None,
             resource_uuid=about.volume_id,
             overwrite=False,
         )
+        # It would invent one; an id that no request has only misleads.
+        self.request_id = by.request_id or None
         self.event_id = about.event_id
         self.volume_id = about.volume_id
 

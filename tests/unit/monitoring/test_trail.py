@@ -11,6 +11,7 @@ import unittest
 from unittest import mock
 
 from oslo_context import context
+from oslo_context import fixture
 from oslo_log import formatters
 
 from cinder_virtdc.clock import SystemClock as CloudClock
@@ -61,6 +62,10 @@ class Lines(logging.Handler):
 class LogCase(unittest.TestCase):
     def setUp(self) -> None:
         super().setUp()
+        # Other tests in this thread may have left theirs.
+        clean = fixture.ClearRequestContext()
+        clean.setUp()
+        self.addCleanup(clean.cleanUp)
         self.lines = Lines()
         for name in ('virtdc_agent', 'cinder_virtdc'):
             logger = logging.getLogger(name)
@@ -88,6 +93,11 @@ class TestContext(LogCase):
         self.assertEqual(event.event_id, found['event_id'])
         self.assertEqual(event.volume_id, found['volume_id'])
         self.assertEqual('p', found['project_id'])
+
+    def test_no_request_is_invented(self) -> None:
+        with log_context.about(builders.create()):
+            logging.getLogger('virtdc_agent.x').info('Something.')
+        self.assertIsNone(self.lines.lines[-1]['context']['request_id'])
 
     def test_what_was_before_is_so_afterwards(self) -> None:
         before = context.get_current()
