@@ -81,7 +81,8 @@ class Agent:
                 'backend_file': {'path': pool},
                 'exporter_share': {'export': f'127.0.0.1:{pool}'},
             },
-            configuration.merge(broker.client_sections, settings.options),
+            broker.client_sections,
+            settings.options,
         )
         topic = str(self.sections['agent'].get('topic', RPC_QUEUE))
         self.service = supervisor.service(
@@ -129,9 +130,7 @@ class Listener:
         settings: ListenerSettings,
     ) -> None:
         self._broker = broker
-        self._options = configuration.merge(
-            broker.client_sections, settings.options
-        )
+        self._options = settings.options
         self.sections: configuration.Sections = {}
         self.folder = supervisor.folder / 'listener'
         self.conf = self.folder / 'cinder-virtdc-listener.conf'
@@ -157,6 +156,7 @@ class Listener:
                 'DEFAULT': {'transport_url': self._broker.private_url},
                 'cinder': credentials,
             },
+            self._broker.client_sections,
             self._options,
         )
         configuration.write_sections(self.conf, self.sections)
