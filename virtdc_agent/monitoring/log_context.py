@@ -33,7 +33,7 @@ class EventContext(context.RequestContext):
             overwrite=False,
         )
         # It would invent one; an id that no request has only misleads.
-        self.request_id = by.request_id or None
+        self.request_id = by.request_id
         self.event_id = about.event_id
         self.volume_id = about.volume_id
 

@@ -97,7 +97,7 @@ class TestContext(LogCase):
     def test_no_request_is_invented(self) -> None:
         with log_context.about(builders.create()):
             logging.getLogger('virtdc_agent.x').info('Something.')
-        self.assertIsNone(self.lines.lines[-1]['context']['request_id'])
+        self.assertEqual('', self.lines.lines[-1]['context']['request_id'])
 
     def test_what_was_before_is_so_afterwards(self) -> None:
         before = context.get_current()
