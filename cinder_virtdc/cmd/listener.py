@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
-import signal
 import sys
 
 from oslo_config import cfg
@@ -16,6 +14,8 @@ from pbr import version
 from cinder_virtdc import exceptions
 from cinder_virtdc import opts
 from virtdc_agent.monitoring import report
+from virtdc_agent.monitoring.signals import Wish
+from virtdc_agent.monitoring.signals import Wishes
 from virtdc_agent.monitoring import systemd
 
 LOG = logging.getLogger(__name__)
@@ -38,25 +38,9 @@ def main() -> int:
     # options there; all our parts are given it.
     conf = cfg.CONF
     notifier = systemd.Notifier(os.environ)
-    # A handler may interrupt any other code, also a lock's, so that it must
-    # take none: this queue is made for that.
-    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
-    stopping = False
-
-    def on_signal(number: int, frame: object) -> None:
-        nonlocal stopping
-        if stopping and number in (signal.SIGTERM, signal.SIGINT):
-            os._exit(1)
-        stopping |= number not in (signal.SIGHUP, signal.SIGUSR2)
-        signals.put(number)
-
     try:
         _configure(conf, sys.argv[1:])
-        for number in (
-            *(signal.SIGTERM, signal.SIGINT),
-            *(signal.SIGHUP, signal.SIGUSR2),
-        ):
-            signal.signal(number, on_signal)
+        wishes = Wishes()
         service = listener.Listener(conf)
     except (cfg.Error, exceptions.ConfigInvalid) as exc:
         LOG.error('The listener cannot start: %s', exc)
@@ -75,9 +59,8 @@ def main() -> int:
         version=version.VersionInfo('virtdc').version_string(),
         sections=service.sections(),
     )
-    going_on = {int(signal.SIGHUP), int(signal.SIGUSR2)}
-    while (wish := signals.get()) in going_on:
-        if wish == signal.SIGHUP:
+    while (wish := wishes.wait()) is not Wish.STOP:
+        if wish is Wish.RELOAD:
             _reload(conf)
         else:
             meditation.write()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import enum
 import logging
 import os
-import queue
-import signal
 import sys
 import threading
 
@@ -17,6 +14,8 @@ from pbr import version
 
 from virtdc_agent import exceptions
 from virtdc_agent.monitoring import report
+from virtdc_agent.monitoring.signals import Wish
+from virtdc_agent.monitoring.signals import Wishes
 from virtdc_agent.monitoring import systemd
 from virtdc_agent import opts
 
@@ -45,7 +44,7 @@ def main() -> int:
     except cfg.Error as exc:
         print(f'virtdc-agent: {exc}', file=sys.stderr)
         return EXIT_CONFIG
-    wishes = _Wishes()
+    wishes = Wishes()
     usurped = threading.Event()
 
     def on_end() -> None:
@@ -70,8 +69,8 @@ def main() -> int:
         version=version.VersionInfo('virtdc').version_string(),
         sections=agent.sections(),
     )
-    while (wish := wishes.wait()) is not _Wish.STOP:
-        if wish is _Wish.RELOAD:
+    while (wish := wishes.wait()) is not Wish.STOP:
+        if wish is Wish.RELOAD:
             agent.reload()
         else:
             meditation.write()
@@ -81,49 +80,6 @@ def main() -> int:
         logging.shutdown()
         os._exit(1)
     return int(usurped.is_set())
-
-
-class _Wish(enum.Enum):
-    STOP = 'stop'
-    RELOAD = 'reload'
-    REPORT = 'report'
-
-
-class _Wishes:
-    """What the signals ask for that have come.
-
-    A handler may interrupt any other code, also a lock's, so that it must
-    take none: ``SimpleQueue.put`` is made for that.
-    """
-
-    def __init__(self) -> None:
-        self._wishes: queue.SimpleQueue[_Wish] = queue.SimpleQueue()
-        self._is_stopping = False
-        signal.signal(signal.SIGTERM, self._on_stop)
-        signal.signal(signal.SIGINT, self._on_stop)
-        signal.signal(signal.SIGHUP, self._on_reload)
-        signal.signal(signal.SIGUSR2, self._on_report)
-
-    def wait(self) -> _Wish:
-        """Wait for a wish, and return it."""
-        wish = self._wishes.get()
-        return _Wish.STOP if self._is_stopping else wish
-
-    def stop(self) -> None:
-        """Have it stopped. From any thread."""
-        self._is_stopping = True
-        self._wishes.put(_Wish.STOP)
-
-    def _on_stop(self, number: int, frame: object) -> None:
-        if self._is_stopping:
-            os._exit(1)
-        self.stop()
-
-    def _on_reload(self, number: int, frame: object) -> None:
-        self._wishes.put(_Wish.RELOAD)
-
-    def _on_report(self, number: int, frame: object) -> None:
-        self._wishes.put(_Wish.REPORT)
 
 
 def _configure(conf: cfg.ConfigOpts, arguments: list[str]) -> None:
