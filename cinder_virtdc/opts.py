@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from keystoneauth1 import loading
 from oslo_config import cfg
 
-from cinder_virtdc.policy import Policy
+from cinder_virtdc.sync.policy import Policy
 from virtdc_agent.contract import topics
 from virtdc_agent.monitoring import options as monitoring
 

@@ -9,11 +9,11 @@ from typing import Protocol
 import uuid
 
 from cinder_virtdc.clock import Clock
-from cinder_virtdc.cloud import Cloud
-from cinder_virtdc.cloud import CloudVolume
-from cinder_virtdc import edits
+from cinder_virtdc.cloud.interfaces import Cloud
+from cinder_virtdc.cloud.interfaces import CloudVolume
 from cinder_virtdc import exceptions
-from cinder_virtdc.policy import Policy
+from cinder_virtdc.sync import edits
+from cinder_virtdc.sync.policy import Policy
 from cinder_virtdc.translate import GIB
 from cinder_virtdc.translate import TYPE_KEY
 from virtdc_agent.contract.alarms import Alarm

@@ -14,12 +14,12 @@ from oslo_upgradecheck import upgradecheck
 from oslo_upgradecheck.upgradecheck import Code
 from oslo_upgradecheck.upgradecheck import Result
 
-from cinder_virtdc.caller import BusCaller
+from cinder_virtdc.bus.caller import BusCaller
+from cinder_virtdc.bus import session
 from cinder_virtdc.clock import SystemClock
-from cinder_virtdc.cloud import SdkCloud
+from cinder_virtdc.cloud.sdk import SdkCloud
 from cinder_virtdc import exceptions
 from cinder_virtdc import opts
-from cinder_virtdc import session
 from virtdc_agent.contract import codec
 from virtdc_agent.monitoring.reaching import Reach
 from virtdc_agent.monitoring import settings

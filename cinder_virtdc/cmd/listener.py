@@ -32,7 +32,7 @@ def main() -> int:
     # Native threads, said before the first import of oslo.messaging, which
     # would choose eventlet.
     backend.init_backend(backend.BackendType.THREADING)
-    from cinder_virtdc import listener
+    from cinder_virtdc.listener import service as listener
 
     # The global object, because oslo.messaging looks for some of its own
     # options there; all our parts are given it.

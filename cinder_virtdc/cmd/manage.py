@@ -18,7 +18,7 @@ from pbr import version
 
 from cinder_virtdc import exceptions
 from cinder_virtdc import opts
-from cinder_virtdc.policy import Policy
+from cinder_virtdc.sync.policy import Policy
 from virtdc_agent.contract.alarms import CONFIRMED
 from virtdc_agent.contract import catalogue
 
@@ -117,7 +117,7 @@ def _add_commands(
 
 
 def _parts(conf: cfg.ConfigOpts) -> Any:
-    from cinder_virtdc import parts
+    from cinder_virtdc.listener import parts
 
     return parts.Parts.from_config(conf)
 
@@ -128,15 +128,15 @@ def _list(conf: cfg.ConfigOpts) -> int:
         key=lambda one: (one.severity.rank, one.raised_at),
     )
     if conf.category.json:
-        from cinder_virtdc import alarm_reports
+        from cinder_virtdc.alarms import reports
 
         print(
             json.dumps(
                 [
                     dict(
-                        alarm_reports.report_of(
+                        reports.report_of(
                             one,
-                            alarm_reports.change_of(one, None),
+                            reports.change_of(one, None),
                             volume={},
                         ).payload
                     )
@@ -276,8 +276,8 @@ def _resync(conf: cfg.ConfigOpts) -> int:
 
 
 def _test_webhook(conf: cfg.ConfigOpts) -> int:
-    from cinder_virtdc import alarm_reports
-    from cinder_virtdc import telling
+    from cinder_virtdc.alarms import reports
+    from cinder_virtdc.listener import telling
     from virtdc_agent.contract.alarms import Alarm
     from virtdc_agent.contract.alarms import AlarmChange
     from virtdc_agent.contract.alarms import Severity
@@ -290,7 +290,7 @@ def _test_webhook(conf: cfg.ConfigOpts) -> int:
         )
     now = parts.clock.now()
     hook.send(
-        alarm_reports.report_of(
+        reports.report_of(
             Alarm(
                 kind=_TEST,
                 subject=_TEST,

@@ -12,15 +12,15 @@ from typing import Any
 from osc_lib import exceptions as osc_exceptions
 
 from cinder_virtdc.clock import Clock
-from cinder_virtdc import cloud as clouds
-from cinder_virtdc import deletions
+from cinder_virtdc.cloud.interfaces import CloudVolume
 from cinder_virtdc import exceptions
 from cinder_virtdc.osc import client as clients
 from cinder_virtdc.osc.client import Client
 from cinder_virtdc.osc import sides
-from cinder_virtdc.policy import Policy
 from cinder_virtdc import remedies
 from cinder_virtdc import rest_client
+from cinder_virtdc.sync import deletions
+from cinder_virtdc.sync.policy import Policy
 from virtdc_agent.contract import alarm_codec
 from virtdc_agent.contract.alarms import Alarm
 from virtdc_agent.contract import events
@@ -64,7 +64,7 @@ class Remedying:
             raise osc_exceptions.CommandError(str(exc)) from exc
         return bridge.accepted
 
-    def _alarm(self, volume: clouds.CloudVolume) -> Alarm:
+    def _alarm(self, volume: CloudVolume) -> Alarm:
         for kind in sorted(deletions.KINDS):
             path = rest_client.path_of('alarms', kind, volume.platform_id)
             try:

@@ -1,8 +1,8 @@
 """One volume as the cloud and as the data centre have it, and what differs.
 
 :func:`compare` is pure. What counts as a difference, the listener's own
-rules say: those of :mod:`cinder_virtdc.edits` and
-:mod:`cinder_virtdc.sizes`.
+rules say: those of :mod:`cinder_virtdc.sync.edits` and
+:mod:`cinder_virtdc.sync.sizes`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import urllib.parse
 
 from osc_lib import exceptions as osc_exceptions
 
-from cinder_virtdc.cloud import CloudVolume
-from cinder_virtdc.cloud import SdkCloud
-from cinder_virtdc import edits
+from cinder_virtdc.cloud.interfaces import CloudVolume
+from cinder_virtdc.cloud.sdk import SdkCloud
 from cinder_virtdc import exceptions
-from cinder_virtdc import properties
+from cinder_virtdc.sync import edits
+from cinder_virtdc.sync import properties
 from cinder_virtdc.translate import GIB
 from virtdc_agent.contract.errors import MalformedMessage
 from virtdc_agent.contract.events import Volume

@@ -17,7 +17,7 @@ from osc_lib import exceptions
 
 from cinder_virtdc.clock import Clock
 from cinder_virtdc.clock import SystemClock
-from cinder_virtdc import properties
+from cinder_virtdc.sync import properties
 
 POLL_S = 0.5
 PATIENT_S = 20.0

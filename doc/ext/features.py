@@ -17,7 +17,9 @@ from typing import Any
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.interfaces import Backend
 
-DRIVER = Path(__file__).parents[2] / 'cinder_virtdc' / 'driver.py'
+DRIVER = sorted(
+    (Path(__file__).parents[2] / 'cinder_virtdc' / 'driver').glob('*.py')
+)
 YES, NO = '✔', '–'
 
 
@@ -191,6 +193,11 @@ NO_FEATURES = frozenset({'do_setup', 'check_for_setup_error'})
 
 class Undocumented(Exception):
     """Something is offered, or named, that the other side does not know."""
+
+
+def driver_source() -> str:
+    """Return the text of all the driver's modules."""
+    return '\n'.join(path.read_text(encoding='utf-8') for path in DRIVER)
 
 
 def driver_methods(source: str) -> frozenset[str]:

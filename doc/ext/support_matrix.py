@@ -24,9 +24,7 @@ FOR_TESTS = frozenset({'memory'})
 
 def feature_rows() -> Iterator[Sequence[str]]:
     """Yield the rows of the matrix, its header first."""
-    methods = features.driver_methods(
-        features.DRIVER.read_text(encoding='utf-8')
-    )
+    methods = features.driver_methods(features.driver_source())
     features.check(methods)
     backends = _shown(features.plugins('backends'))
     yield ('Feature', *(f'``{name}``' for name in backends), 'Remarks')
@@ -78,7 +76,8 @@ class _Matrix(SphinxDirective):
         except features.Undocumented as exc:
             raise ExtensionError(str(exc)) from exc
         # The page is built anew when what it is made of has changed.
-        self.env.note_dependency(str(features.DRIVER))
+        for path in features.DRIVER:
+            self.env.note_dependency(str(path))
         self.env.note_dependency(features.__file__)
         node = nodes.container()
         self.state.nested_parse(

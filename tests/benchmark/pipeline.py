@@ -14,8 +14,8 @@ import uuid
 from oslo_config import cfg
 import oslo_messaging
 
-from cinder_virtdc.caller import BusCaller
-from cinder_virtdc.client import AgentClient
+from cinder_virtdc.bus.caller import BusCaller
+from cinder_virtdc.bus.client import AgentClient
 from cinder_virtdc.clock import SystemClock as CloudClock
 from tests.benchmark import report
 from tools.lab import installation

@@ -13,7 +13,7 @@ import tempfile
 import time
 import uuid
 
-from cinder_virtdc import properties
+from cinder_virtdc.sync import properties
 from tests.benchmark import report
 from tests.benchmark import sync
 from tests.benchmark import usage

@@ -20,8 +20,8 @@ import uuid
 from oslo_config import cfg
 import pymysql
 
+from cinder_virtdc.listener import parts
 from cinder_virtdc import opts
-from cinder_virtdc import parts
 from tests.benchmark import report
 from tests.benchmark import usage
 from tools.lab import stack

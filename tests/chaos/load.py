@@ -11,7 +11,7 @@ import random
 import threading
 import uuid
 
-from cinder_virtdc.client import AgentClient
+from cinder_virtdc.bus.client import AgentClient
 from cinder_virtdc import exceptions
 from virtdc_agent.contract.events import CloneParameters
 from virtdc_agent.contract.events import ConnectParameters

@@ -10,8 +10,8 @@ import threading
 import inotify_simple
 import oslo_messaging
 
-from cinder_virtdc.subscription import NotificationEndpoint
-from cinder_virtdc.subscription import Subscription
+from cinder_virtdc.bus.subscription import NotificationEndpoint
+from cinder_virtdc.bus.subscription import Subscription
 from virtdc_agent.backends import layout
 from virtdc_agent.contract.events import Notification
 from virtdc_agent.contract.events import Transition

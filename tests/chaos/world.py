@@ -15,8 +15,8 @@ import time
 from oslo_config import cfg
 import oslo_messaging
 
-from cinder_virtdc.caller import BusCaller
-from cinder_virtdc.client import AgentClient
+from cinder_virtdc.bus.caller import BusCaller
+from cinder_virtdc.bus.client import AgentClient
 from cinder_virtdc.clock import SystemClock as CloudClock
 from tests.chaos.faults import Kind
 from tools.lab import errors

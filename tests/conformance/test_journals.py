@@ -10,15 +10,15 @@ from tests.conformance import broken_pages
 from tests.conformance import broken_trash_journals as broken_trash
 from tests.conformance import journals
 from tests.conformance import tripping
-from virtdc_agent.conformance.journal_marks import MarkRules
-from virtdc_agent.conformance.journal_pages import PageRules
-from virtdc_agent.conformance.journal_rules import JournalRules
-from virtdc_agent.conformance.journal_snapshots import SnapshotRules
-from virtdc_agent.conformance.journal_trash import TrashRules
+from virtdc_agent.conformance import journal_marks
+from virtdc_agent.conformance import journal_pages
+from virtdc_agent.conformance import journal_rules
+from virtdc_agent.conformance import journal_snapshots
+from virtdc_agent.conformance import journal_trash
 from virtdc_agent.conformance import sharing
 
 
-class TestMemory(journals.OnMemory, JournalRules):
+class TestMemory(journals.OnMemory, journal_rules.JournalRules):
     pass
 
 
@@ -26,23 +26,23 @@ class TestSharedMemory(journals.OnMemory, sharing.SharingRules):
     pass
 
 
-class TestSnapshotsMemory(journals.OnMemory, SnapshotRules):
+class TestSnapshotsMemory(journals.OnMemory, journal_snapshots.SnapshotRules):
     pass
 
 
-class TestPagesMemory(journals.OnMemory, PageRules):
+class TestPagesMemory(journals.OnMemory, journal_pages.PageRules):
     pass
 
 
-class TestTrashMemory(journals.OnMemory, TrashRules):
+class TestTrashMemory(journals.OnMemory, journal_trash.TrashRules):
     pass
 
 
-class TestMarksMemory(journals.OnMemory, MarkRules):
+class TestMarksMemory(journals.OnMemory, journal_marks.MarkRules):
     pass
 
 
-class TestSqlite(journals.OnSqlite, JournalRules):
+class TestSqlite(journals.OnSqlite, journal_rules.JournalRules):
     pass
 
 
@@ -50,23 +50,23 @@ class TestSharedSqlite(journals.OnSqlite, sharing.SharingRules):
     pass
 
 
-class TestSnapshotsSqlite(journals.OnSqlite, SnapshotRules):
+class TestSnapshotsSqlite(journals.OnSqlite, journal_snapshots.SnapshotRules):
     pass
 
 
-class TestPagesSqlite(journals.OnSqlite, PageRules):
+class TestPagesSqlite(journals.OnSqlite, journal_pages.PageRules):
     pass
 
 
-class TestTrashSqlite(journals.OnSqlite, TrashRules):
+class TestTrashSqlite(journals.OnSqlite, journal_trash.TrashRules):
     pass
 
 
-class TestMarksSqlite(journals.OnSqlite, MarkRules):
+class TestMarksSqlite(journals.OnSqlite, journal_marks.MarkRules):
     pass
 
 
-class TestPostgresql(journals.OnPostgresql, JournalRules):
+class TestPostgresql(journals.OnPostgresql, journal_rules.JournalRules):
     pass
 
 
@@ -74,23 +74,25 @@ class TestSharedPostgresql(journals.OnPostgresql, sharing.SharingRules):
     pass
 
 
-class TestSnapshotsPostgresql(journals.OnPostgresql, SnapshotRules):
+class TestSnapshotsPostgresql(
+    journals.OnPostgresql, journal_snapshots.SnapshotRules
+):
     pass
 
 
-class TestPagesPostgresql(journals.OnPostgresql, PageRules):
+class TestPagesPostgresql(journals.OnPostgresql, journal_pages.PageRules):
     pass
 
 
-class TestTrashPostgresql(journals.OnPostgresql, TrashRules):
+class TestTrashPostgresql(journals.OnPostgresql, journal_trash.TrashRules):
     pass
 
 
-class TestMarksPostgresql(journals.OnPostgresql, MarkRules):
+class TestMarksPostgresql(journals.OnPostgresql, journal_marks.MarkRules):
     pass
 
 
-class TestMariadb(journals.OnMariadb, JournalRules):
+class TestMariadb(journals.OnMariadb, journal_rules.JournalRules):
     pass
 
 
@@ -98,19 +100,21 @@ class TestSharedMariadb(journals.OnMariadb, sharing.SharingRules):
     pass
 
 
-class TestSnapshotsMariadb(journals.OnMariadb, SnapshotRules):
+class TestSnapshotsMariadb(
+    journals.OnMariadb, journal_snapshots.SnapshotRules
+):
     pass
 
 
-class TestPagesMariadb(journals.OnMariadb, PageRules):
+class TestPagesMariadb(journals.OnMariadb, journal_pages.PageRules):
     pass
 
 
-class TestTrashMariadb(journals.OnMariadb, TrashRules):
+class TestTrashMariadb(journals.OnMariadb, journal_trash.TrashRules):
     pass
 
 
-class TestMarksMariadb(journals.OnMariadb, MarkRules):
+class TestMarksMariadb(journals.OnMariadb, journal_marks.MarkRules):
     pass
 
 
@@ -344,11 +348,11 @@ BROKEN_MARKS = {
 }
 
 ALL_BROKEN = (
-    (JournalRules, BROKEN),
+    (journal_rules.JournalRules, BROKEN),
     (sharing.SharingRules, BROKEN_SHARED),
-    (SnapshotRules, BROKEN_SNAPSHOTS),
-    (TrashRules, BROKEN_TRASH),
-    (MarkRules, BROKEN_MARKS),
+    (journal_snapshots.SnapshotRules, BROKEN_SNAPSHOTS),
+    (journal_trash.TrashRules, BROKEN_TRASH),
+    (journal_marks.MarkRules, BROKEN_MARKS),
 )
 
 
@@ -400,12 +404,16 @@ class TestRulesCanFail(unittest.TestCase):
     def test_each_broken_keeping_trips_its_rule(self) -> None:
         for broken_kind, expected in BROKEN_PAGES.items():
 
-            class Rules(journals.OnMemory, PageRules):
+            class Rules(journals.OnMemory, journal_pages.PageRules):
                 keeping_kind = broken_kind
 
             with self.subTest(broken_kind.__name__):
                 self.assertEqual(expected, tripping.tripped_rules(Rules))
 
     def test_every_rule_of_pages_is_tripped(self) -> None:
-        names = set(unittest.defaultTestLoader.getTestCaseNames(PageRules))
+        names = set(
+            unittest.defaultTestLoader.getTestCaseNames(
+                journal_pages.PageRules
+            )
+        )
         self.assertEqual(names, set().union(*BROKEN_PAGES.values()))

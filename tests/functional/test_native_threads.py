@@ -9,7 +9,7 @@ from typing import Any
 import urllib.parse
 import uuid
 
-from cinder_virtdc.caller import BusCaller
+from cinder_virtdc.bus.caller import BusCaller
 from cinder_virtdc import exceptions
 from tests.functional import base
 from tests.functional import test_bus

@@ -10,7 +10,7 @@ from typing import Any
 import urllib.error
 import urllib.request
 
-from cinder_virtdc import metering as listener_metering
+from cinder_virtdc.listener import metering as listener_metering
 from tests.functional import base
 from tools.lab import processes
 from virtdc_agent import metering

@@ -15,8 +15,8 @@ import uuid
 from oslo_config import cfg
 import oslo_messaging
 
-from cinder_virtdc import alarm_reports
-from cinder_virtdc.bus_outlet import BusOutlet
+from cinder_virtdc.alarms.bus_outlet import BusOutlet
+from cinder_virtdc.alarms import reports
 from tests.functional import test_bus
 from tools.lab import installation
 from tools.lab import stack
@@ -710,7 +710,7 @@ class TestAlarmsOnTheBus(SyncCase):
     def test_a_raised_alarm_is_an_error_of_its_project(self) -> None:
         self.hear('ceilometer')
         now = datetime.datetime.now(datetime.UTC)
-        report = alarm_reports.report_of(
+        report = reports.report_of(
             alarms.Alarm(
                 kind=catalogue.VOLUME_DELETED.kind,
                 subject='volume-1',

@@ -8,7 +8,7 @@ import re
 import unittest
 
 from cinder_virtdc import opts as cloud_opts
-from cinder_virtdc import properties
+from cinder_virtdc.sync import properties
 from cinder_virtdc import translate
 from virtdc_agent.contract import events
 from virtdc_agent import opts as agent_opts

@@ -20,7 +20,7 @@ try:
 finally:
     sys.path.remove(EXT)
 
-SOURCE = features.DRIVER.read_text('utf-8')
+SOURCE = features.driver_source()
 METHODS = features.driver_methods(SOURCE)
 
 

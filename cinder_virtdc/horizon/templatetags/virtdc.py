@@ -10,8 +10,8 @@ from django import template
 from cinder_virtdc.horizon import alarms
 from cinder_virtdc.horizon import asking
 from cinder_virtdc.horizon import links
-from cinder_virtdc import properties
 from cinder_virtdc.rest_client import ApiError
+from cinder_virtdc.sync import properties
 
 register = template.Library()
 

@@ -12,9 +12,9 @@ from cinder_virtdc.osc import remedying
 from cinder_virtdc.osc.v1.event import show_event
 from cinder_virtdc.osc.waiting import add_wait
 from cinder_virtdc.osc.waiting import await_event
-from cinder_virtdc.policy import Policy
 from cinder_virtdc.rest_client import path_of
 from cinder_virtdc.rest_client import View
+from cinder_virtdc.sync.policy import Policy
 from cinder_virtdc import wording
 from virtdc_agent.contract.alarms import Severity
 from virtdc_agent.contract import catalogue

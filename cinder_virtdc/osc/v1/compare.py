@@ -12,7 +12,7 @@ from cinder_virtdc import exceptions
 from cinder_virtdc.osc import columns
 from cinder_virtdc.osc import command
 from cinder_virtdc.osc import sides
-from cinder_virtdc import properties
+from cinder_virtdc.sync import properties
 from cinder_virtdc import wording
 
 HEADER = ('Volume', 'Name', 'Status', 'Differs In')

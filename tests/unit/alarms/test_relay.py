@@ -7,15 +7,15 @@ import tempfile
 import threading
 import unittest
 
-from cinder_virtdc.alarm_book import AlarmBook
-from cinder_virtdc.alarm_reports import Report
+from cinder_virtdc.alarms.book import AlarmBook
+from cinder_virtdc.alarms.ledger import FileLedger
+from cinder_virtdc.alarms.ledger import Ledger
+from cinder_virtdc.alarms.relay import LogOutlet
+from cinder_virtdc.alarms.relay import Relay
+from cinder_virtdc.alarms.reports import Report
+from cinder_virtdc.bus.fake_agent import FakeAgent
 from cinder_virtdc.clock import FakeClock
 from cinder_virtdc import exceptions
-from cinder_virtdc.fake_agent import FakeAgent
-from cinder_virtdc.ledger import FileLedger
-from cinder_virtdc.ledger import Ledger
-from cinder_virtdc.relay import LogOutlet
-from cinder_virtdc.relay import Relay
 from tests.unit.driver import builders
 from virtdc_agent.contract.alarms import Severity
 from virtdc_agent.contract import catalogue
@@ -146,13 +146,13 @@ class RelayTest(unittest.TestCase):
         self.put()
         self.deliver()
         self.path.write_text('nonsense')
-        with self.assertLogs('cinder_virtdc.ledger', 'WARNING'):
+        with self.assertLogs('cinder_virtdc.alarms.ledger', 'WARNING'):
             self.relay = self.make_relay(FileLedger(self.path))
         self.deliver()
         self.assertEqual(['raised'], self.outlet.changes)
         self.agent.marks.settled.clear()
         self.path.write_text('{"outlet": {"x": 1}}')
-        with self.assertLogs('cinder_virtdc.ledger', 'WARNING'):
+        with self.assertLogs('cinder_virtdc.alarms.ledger', 'WARNING'):
             self.relay = self.make_relay(FileLedger(self.path))
         self.deliver()
         first, second = self.outlet.reports
@@ -172,7 +172,7 @@ class RelayTest(unittest.TestCase):
         self.outlet.failures = 2
         self.put()
         self.book.refresh()
-        with self.assertLogs('cinder_virtdc.relay', 'INFO') as logs:
+        with self.assertLogs('cinder_virtdc.alarms.relay', 'INFO') as logs:
             self.relay.start()
             self.relay.ring()
             for _ in range(200):
@@ -188,6 +188,6 @@ class RelayTest(unittest.TestCase):
     def test_the_log(self) -> None:
         self.put()
         self.deliver()
-        with self.assertLogs('cinder_virtdc.relay', 'ERROR') as logs:
+        with self.assertLogs('cinder_virtdc.alarms.relay', 'ERROR') as logs:
             LogOutlet().send(self.outlet.reports[0])
         self.assertIn('volume-1', logs.output[0])

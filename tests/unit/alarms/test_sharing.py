@@ -9,13 +9,13 @@ import unittest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinder_virtdc.alarm_book import AlarmBook
-from cinder_virtdc.alarm_reports import Report
+from cinder_virtdc.alarms.book import AlarmBook
+from cinder_virtdc.alarms.ledger import Ledger
+from cinder_virtdc.alarms import relay
+from cinder_virtdc.alarms.reports import Report
+from cinder_virtdc.bus.fake_agent import FakeAgent
 from cinder_virtdc.clock import FakeClock
 from cinder_virtdc import exceptions
-from cinder_virtdc.fake_agent import FakeAgent
-from cinder_virtdc.ledger import Ledger
-from cinder_virtdc import relay
 from tests.unit.driver import builders
 from virtdc_agent.contract.alarms import Severity
 from virtdc_agent.contract import catalogue

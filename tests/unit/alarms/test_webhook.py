@@ -9,10 +9,10 @@ import threading
 from typing import Any
 import unittest
 
-from cinder_virtdc.alarm_reports import Report
+from cinder_virtdc.alarms.reports import Report
+from cinder_virtdc.alarms.webhook import Webhook
 from cinder_virtdc.clock import FakeClock
 from cinder_virtdc import exceptions
-from cinder_virtdc.webhook import Webhook
 from virtdc_agent.contract.alarms import AlarmChange
 
 # Cinder, where it is imported, puts a green copy in this name's place.

@@ -13,14 +13,14 @@ from cinder.volume import configuration
 from cinder.volume import driver as cinder_driver
 from oslo_config import cfg
 
-from cinder_virtdc.client import AgentClient
+from cinder_virtdc.bus.client import AgentClient
+from cinder_virtdc.bus.fake_agent import FakeAgent
+from cinder_virtdc.bus.runner import EventRunner
+from cinder_virtdc.bus.session import Session
+from cinder_virtdc.bus.waiter import Waiter
 from cinder_virtdc.clock import Clock
 from cinder_virtdc.clock import FakeClock
 from cinder_virtdc.driver import VirtDCDriver
-from cinder_virtdc.fake_agent import FakeAgent
-from cinder_virtdc.runner import EventRunner
-from cinder_virtdc.session import Session
-from cinder_virtdc.waiter import Waiter
 from virtdc_agent.contract import events
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

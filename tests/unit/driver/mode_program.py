@@ -19,8 +19,8 @@ from cinder.volume import driver as cinder_driver
 from oslo_config import cfg
 import oslo_messaging
 
+from cinder_virtdc.bus import fake_agent
 from cinder_virtdc import driver
-from cinder_virtdc import fake_agent
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
 from virtdc_agent.contract import topics

@@ -8,9 +8,9 @@ import uuid
 from oslo_config import cfg
 import oslo_messaging
 
-from cinder_virtdc.caller import BusCaller
+from cinder_virtdc.bus.caller import BusCaller
+from cinder_virtdc.bus import session
 from cinder_virtdc import exceptions
-from cinder_virtdc import session
 from virtdc_agent.contract import topics
 
 

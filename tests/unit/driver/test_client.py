@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 import unittest
 
-from cinder_virtdc.client import AgentClient
+from cinder_virtdc.bus.client import AgentClient
+from cinder_virtdc.bus.fake_agent import FakeAgent
 from cinder_virtdc.clock import FakeClock
 from cinder_virtdc import exceptions
-from cinder_virtdc.fake_agent import FakeAgent
 from tests.unit.driver import builders
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
@@ -114,7 +114,7 @@ class ClientTest(unittest.TestCase):
             submit_timeout_s=1,
             rpc_timeout_s=1,
         )
-        with self.assertLogs('cinder_virtdc.client', 'WARNING') as logs:
+        with self.assertLogs('cinder_virtdc.bus.client', 'WARNING') as logs:
             changes = client.get_changes(0)
         self.assertEqual([1, 3], [one.sequence for one in changes.transitions])
         self.assertEqual(4, changes.reached)

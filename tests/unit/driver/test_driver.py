@@ -19,8 +19,9 @@ from oslo_context import context as request_context
 from oslo_utils import importutils
 from oslo_utils import timeutils
 
+from cinder_virtdc.bus import session
 from cinder_virtdc import driver
-from cinder_virtdc import session
+from cinder_virtdc.driver import core
 from cinder_virtdc import translate
 from tests.unit.driver import builders
 from virtdc_agent.contract import events
@@ -74,7 +75,13 @@ class InterfaceTest(unittest.TestCase):
         bases.update(vars(base_driver.VolumeDriver))
         bases.update(vars(volume_snapshot_revert.VolumeSnapshotRevertDriver))
         bases.update(self.interface())
-        for name, found in vars(driver.VirtDCDriver).items():
+        ours = {
+            name: found
+            for part in driver.VirtDCDriver.__mro__
+            if part.__module__.startswith('cinder_virtdc.')
+            for name, found in vars(part).items()
+        }
+        for name, found in ours.items():
             wanted = bases.get(name)
             if name[0] == '_' or not inspect.isfunction(wanted):
                 continue
@@ -642,7 +649,7 @@ class OfferedTest(DriverTestCase):
     def offer(self, *operations: Operation) -> None:
         self.agent.capacity = dataclasses.replace(
             self.agent.capacity,
-            operations=driver.NEEDED | {*operations},
+            operations=core.NEEDED | {*operations},
             image_urls=('file:///srv/images/',),
         )
 
@@ -655,7 +662,7 @@ class OfferedTest(DriverTestCase):
         # Without it, Cinder copies: see ``test_pools``.
         others |= {Operation.MIGRATE}
         self.assertEqual(
-            set(Operation), driver.NEEDED | set(self.calls) | others
+            set(Operation), core.NEEDED | set(self.calls) | others
         )
 
     def test_what_is_not_offered_is_not_submitted(self) -> None:
@@ -814,7 +821,7 @@ class EndTest(DriverTestCase):
         call, event = self.start(self.driver.create_volume, builders.volume())
         self.agent.tells = False
         self.agent.is_down = True
-        with self.assertLogs('cinder_virtdc.waiter', 'WARNING'):
+        with self.assertLogs('cinder_virtdc.bus.waiter', 'WARNING'):
             self.rig.clock.await_waiters(2)
             self.rig.clock.advance(3)
             self.agent.await_calls('get_events', 1)

@@ -10,7 +10,7 @@ from cinder import exception
 from cinder import objects
 from cinder.volume import volume_utils
 
-from cinder_virtdc import driver
+from cinder_virtdc.driver import core
 from cinder_virtdc import exceptions
 from cinder_virtdc import groups
 from tests.unit.driver import builders
@@ -109,7 +109,7 @@ class TestGroups(GroupCase):
         name = 'consistent_group_snapshot_enabled'
         self.assertIs(True, self.driver.get_volume_stats(refresh=True)[name])
         self.agent.capacity = dataclasses.replace(
-            self.agent.capacity, operations=driver.NEEDED
+            self.agent.capacity, operations=core.NEEDED
         )
         self.assertIs(False, self.driver.get_volume_stats(refresh=True)[name])
 
@@ -153,7 +153,7 @@ class TestGroupSnapshots(GroupCase):
 
     def test_not_offered(self) -> None:
         self.agent.capacity = dataclasses.replace(
-            self.agent.capacity, operations=driver.NEEDED
+            self.agent.capacity, operations=core.NEEDED
         )
         self.driver.get_volume_stats(refresh=True)
         with self.assertRaisesRegex(

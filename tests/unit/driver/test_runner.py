@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import unittest
 
+from cinder_virtdc.bus.fake_agent import FakeAgent
+from cinder_virtdc.bus.runner import EventRunner
+from cinder_virtdc.bus.waiter import Waiter
 from cinder_virtdc.clock import FakeClock
 from cinder_virtdc import exceptions
-from cinder_virtdc.fake_agent import FakeAgent
-from cinder_virtdc.runner import EventRunner
-from cinder_virtdc.waiter import Waiter
 from tests.unit.driver import builders
 from virtdc_agent.contract.events import Reason
 from virtdc_agent.contract.events import State
@@ -84,7 +84,7 @@ class RunnerTest(unittest.TestCase):
         call = self.run_event()
         self.agent.is_down = True
         self.agent.tells = False
-        with self.assertLogs('cinder_virtdc.waiter', 'WARNING'):
+        with self.assertLogs('cinder_virtdc.bus.waiter', 'WARNING'):
             self.clock.await_waiters(2)
             self.clock.advance(3)
             self.agent.await_calls('get_events', 1)
@@ -116,7 +116,7 @@ class RunnerTest(unittest.TestCase):
         call = self.run_event()
         self.clock.await_waiters(2)
         self.agent.is_down = True
-        with self.assertLogs('cinder_virtdc.runner', 'WARNING') as logs:
+        with self.assertLogs('cinder_virtdc.bus.runner', 'WARNING') as logs:
             self.clock.advance(3600)
             with self.assertRaises(exceptions.OperationTimeout):
                 call.join()

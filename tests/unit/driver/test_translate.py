@@ -7,8 +7,8 @@ import unittest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cinder_virtdc.bus.fake_agent import FakeAgent
 from cinder_virtdc import exceptions
-from cinder_virtdc.fake_agent import FakeAgent
 from cinder_virtdc import stats as stats_module
 from cinder_virtdc import translate
 from tests.unit.driver import builders

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import threading
 import unittest
 
+from cinder_virtdc.bus.waiter import Waiter
 from cinder_virtdc.clock import FakeClock
 from cinder_virtdc import exceptions
-from cinder_virtdc.waiter import Waiter
 from tests.unit.driver import builders
 from virtdc_agent.contract.events import State
 from virtdc_agent.contract.events import Transition
@@ -148,7 +148,7 @@ class WaiterTest(unittest.TestCase):
             RuntimeError('a bug'),
         ]
         self.agent.known['event-1'] = transition(3, State.SUCCESS)
-        with self.assertLogs('cinder_virtdc.waiter', 'WARNING') as logs:
+        with self.assertLogs('cinder_virtdc.bus.waiter', 'WARNING') as logs:
             for _ in range(3):
                 self.clock.await_waiters(2)
                 self.clock.advance(3)

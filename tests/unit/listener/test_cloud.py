@@ -9,7 +9,7 @@ import urllib.parse
 
 from oslo_config import cfg
 
-from cinder_virtdc.cloud import SdkCloud
+from cinder_virtdc.cloud.sdk import SdkCloud
 from cinder_virtdc import exceptions
 from cinder_virtdc import opts
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cinder_virtdc.commanded import Commanded
 from cinder_virtdc import exceptions
+from cinder_virtdc.listener.commanded import Commanded
 from tests.unit.driver import builders
 from tests.unit.listener import test_keeper
 
@@ -45,7 +45,7 @@ class TestCommanded(test_keeper.KeeperTestCase):
     def test_what_fails_is_begun_anew(self) -> None:
         self.begin()
         self.cloud.is_down = True
-        with self.assertLogs('cinder_virtdc.keeper', 'WARNING'):
+        with self.assertLogs('cinder_virtdc.listener.keeper', 'WARNING'):
             self.agent.request_resync()
             self.agent.await_calls('take_resync', 1)
             self.assertTrue(self.clock.await_waiters(1))

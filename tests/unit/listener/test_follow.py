@@ -7,10 +7,10 @@ import unittest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinder_virtdc.client import Changes
+from cinder_virtdc.bus.client import Changes
 from cinder_virtdc import exceptions
-from cinder_virtdc import follow
-from cinder_virtdc.follow import Follower
+from cinder_virtdc.listener import follow
+from cinder_virtdc.listener.follow import Follower
 from tests.unit.driver.builders import transition
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Operation

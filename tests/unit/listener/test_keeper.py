@@ -3,16 +3,16 @@ from __future__ import annotations
 import dataclasses
 import unittest
 
+from cinder_virtdc.bus.fake_agent import FakeAgent
 from cinder_virtdc.clock import FakeClock
-from cinder_virtdc.cloud import CloudVolume
+from cinder_virtdc.cloud.fake_cloud import FakeCloud
+from cinder_virtdc.cloud.interfaces import CloudVolume
 from cinder_virtdc import exceptions
-from cinder_virtdc.fake_agent import FakeAgent
-from cinder_virtdc.fake_cloud import FakeCloud
-from cinder_virtdc.keeper import Intervals
-from cinder_virtdc.keeper import Keeper
-from cinder_virtdc.parts import Manner
-from cinder_virtdc.parts import Parts
-from cinder_virtdc.writer import Pace
+from cinder_virtdc.listener.keeper import Intervals
+from cinder_virtdc.listener.keeper import Keeper
+from cinder_virtdc.listener.parts import Manner
+from cinder_virtdc.listener.parts import Parts
+from cinder_virtdc.listener.writer import Pace
 from tests.unit.driver import builders
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Notification
@@ -328,7 +328,7 @@ class ThreadTest(KeeperTestCase):
         self.agent.tells = False
         self.agent.finish(self.add())
         self.agent.is_down = True
-        with self.assertLogs('cinder_virtdc.keeper', 'INFO') as logs:
+        with self.assertLogs('cinder_virtdc.listener.keeper', 'INFO') as logs:
             self.keeper.start()
             self.advance(1)
             self.advance(2)
@@ -343,7 +343,7 @@ class ThreadTest(KeeperTestCase):
 
     def test_a_bug_does_not_end_it(self) -> None:
         self.agent.history.append(None)  # type: ignore
-        with self.assertLogs('cinder_virtdc.keeper', 'ERROR'):
+        with self.assertLogs('cinder_virtdc.listener.keeper', 'ERROR'):
             self.keeper.start()
             self.assertTrue(self.clock.await_waiters(1))
         self.agent.history.clear()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import types
 import unittest
 
+from cinder_virtdc.bus.subscription import NotificationEndpoint
 from cinder_virtdc.clock import FakeClock
 from cinder_virtdc import exceptions
-from cinder_virtdc import metering
-from cinder_virtdc.subscription import NotificationEndpoint
+from cinder_virtdc.listener import metering
 from tests.unit.agent import builders
 from virtdc_agent.contract import codec
 from virtdc_agent.monitoring.board import Board

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import unittest
 
-from cinder_virtdc import properties
+from cinder_virtdc.sync import properties
 from tests.unit.driver.builders import transition
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import State

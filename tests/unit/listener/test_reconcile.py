@@ -7,9 +7,9 @@ import unittest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinder_virtdc.cloud import CloudVolume
-from cinder_virtdc import properties
-from cinder_virtdc import reconcile
+from cinder_virtdc.cloud.interfaces import CloudVolume
+from cinder_virtdc.sync import properties
+from cinder_virtdc.sync import reconcile
 from cinder_virtdc import translate
 from tests.unit.driver.builders import NOW
 from tests.unit.driver.builders import transition

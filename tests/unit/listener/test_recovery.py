@@ -7,16 +7,16 @@ import datetime
 from typing import Any
 import unittest
 
+from cinder_virtdc.bus.fake_agent import FakeAgent
 from cinder_virtdc.clock import FakeClock
-from cinder_virtdc.cloud import CloudVolume
+from cinder_virtdc.cloud.fake_cloud import FakeCloud
+from cinder_virtdc.cloud.fake_repairs import FakeRepairs
+from cinder_virtdc.cloud.interfaces import CloudSnapshot
+from cinder_virtdc.cloud.interfaces import CloudVolume
 from cinder_virtdc import exceptions
-from cinder_virtdc.fake_agent import FakeAgent
-from cinder_virtdc.fake_cloud import FakeCloud
-from cinder_virtdc.fake_repairs import FakeRepairs
-from cinder_virtdc.follow import Follower
-from cinder_virtdc import recovery
-from cinder_virtdc.repairs import CloudSnapshot
-from cinder_virtdc.rescue import Rescue
+from cinder_virtdc.listener.follow import Follower
+from cinder_virtdc.listener.rescue import Rescue
+from cinder_virtdc.sync import recovery
 from tests.unit.driver import builders
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Operation

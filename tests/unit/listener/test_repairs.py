@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cinder_virtdc.repairs import CloudSnapshot
-from cinder_virtdc.repairs import SdkRepairs
+from cinder_virtdc.cloud.interfaces import CloudSnapshot
+from cinder_virtdc.cloud.repairs import SdkRepairs
 from tests.unit.listener import test_cloud
 
 SNAPSHOT = {'id': 's', 'volume_id': 'v', 'status': 'creating', 'size': 2}

@@ -8,9 +8,9 @@ import uuid
 from oslo_config import cfg
 import oslo_messaging
 
-from cinder_virtdc import session
-from cinder_virtdc.subscription import NotificationEndpoint
-from cinder_virtdc.subscription import Subscription
+from cinder_virtdc.bus import session
+from cinder_virtdc.bus.subscription import NotificationEndpoint
+from cinder_virtdc.bus.subscription import Subscription
 from tests.unit.driver.builders import transition
 from virtdc_agent.contract import codec
 from virtdc_agent.contract import events
@@ -64,7 +64,7 @@ class EndpointTest(unittest.TestCase):
             with (
                 self.subTest(words=words),
                 self.assertLogs(
-                    'cinder_virtdc.subscription', 'WARNING'
+                    'cinder_virtdc.bus.subscription', 'WARNING'
                 ) as logs,
             ):
                 self.assertEqual(HANDLED, self.tell(payload))
@@ -78,7 +78,7 @@ class EndpointTest(unittest.TestCase):
             raise RuntimeError('a bug')
 
         endpoint = NotificationEndpoint(broken)
-        with self.assertLogs('cinder_virtdc.subscription', 'ERROR'):
+        with self.assertLogs('cinder_virtdc.bus.subscription', 'ERROR'):
             result = endpoint.info(
                 {}, 'a', 'type', codec.encode(transition(1)), {}
             )
@@ -115,7 +115,7 @@ class SubscriptionTest(unittest.TestCase):
         notifier = oslo_messaging.Notifier(
             transport, 'virtdc-agent.a', driver='messagingv2', topics=[topic]
         )
-        with self.assertLogs('cinder_virtdc.subscription', 'WARNING'):
+        with self.assertLogs('cinder_virtdc.bus.subscription', 'WARNING'):
             notifier.info({}, 'type', {'broken': True})
             notifier.info({}, 'type', codec.encode(transition(1)))
             self.assertTrue(came.acquire(timeout=10))

@@ -5,13 +5,13 @@ from typing import Any
 import unittest
 
 from cinder_virtdc.clock import FakeClock
-from cinder_virtdc.cloud import CloudVolume
+from cinder_virtdc.cloud.fake_cloud import FakeCloud
+from cinder_virtdc.cloud.interfaces import CloudVolume
 from cinder_virtdc import exceptions
-from cinder_virtdc.fake_cloud import FakeCloud
-from cinder_virtdc import properties
-from cinder_virtdc import writer
-from cinder_virtdc.writer import Pace
-from cinder_virtdc.writer import Writer
+from cinder_virtdc.listener import writer
+from cinder_virtdc.listener.writer import Pace
+from cinder_virtdc.listener.writer import Writer
+from cinder_virtdc.sync import properties
 from tests.unit.driver.builders import transition
 from virtdc_agent.contract.events import Operation
 from virtdc_agent.contract.events import State
@@ -251,7 +251,7 @@ class WriterTest(unittest.TestCase):
             exceptions.CloudUnavailable('down'),
             exceptions.CloudUnavailable('still down'),
         ]
-        with self.assertLogs('cinder_virtdc.writer', 'INFO') as logs:
+        with self.assertLogs('cinder_virtdc.listener.writer', 'INFO') as logs:
             self.start()
             self.show(1, State.SUCCESS)
             self.await_writes('1 set success')
@@ -270,7 +270,7 @@ class WriterTest(unittest.TestCase):
 
     def test_a_missing_right_is_not_asked_for_every_second(self) -> None:
         self.cloud.failures = [exceptions.CloudForbids('403')]
-        with self.assertLogs('cinder_virtdc.writer', 'WARNING'):
+        with self.assertLogs('cinder_virtdc.listener.writer', 'WARNING'):
             self.start()
             self.show(1, State.SUCCESS)
             self.cloud.await_writes(1)
@@ -281,7 +281,7 @@ class WriterTest(unittest.TestCase):
 
     def test_a_bug_does_not_end_it(self) -> None:
         self.cloud.failures = [RuntimeError('a bug')]  # type: ignore
-        with self.assertLogs('cinder_virtdc.writer', 'ERROR'):
+        with self.assertLogs('cinder_virtdc.listener.writer', 'ERROR'):
             self.start()
             self.show(1, State.SUCCESS)
             self.cloud.await_writes(1)
@@ -292,7 +292,7 @@ class WriterTest(unittest.TestCase):
 
     def test_stop_leaves_the_rest_to_the_next_start(self) -> None:
         self.cloud.failures = [exceptions.CloudUnavailable('down')]
-        with self.assertLogs('cinder_virtdc.writer', 'WARNING'):
+        with self.assertLogs('cinder_virtdc.listener.writer', 'WARNING'):
             self.start()
             self.show(1, State.SUCCESS)
             self.cloud.await_writes(1)

@@ -10,7 +10,7 @@ import unittest
 
 import yaml
 
-from cinder_virtdc import metering as listener
+from cinder_virtdc.listener import metering as listener
 from virtdc_agent import metering as agent
 from virtdc_agent.monitoring.catalogue import Kind
 from virtdc_agent.monitoring.catalogue import Metric

@@ -14,13 +14,13 @@ from oslo_context import context
 from oslo_context import fixture
 from oslo_log import formatters
 
+from cinder_virtdc.bus.runner import EventRunner
+from cinder_virtdc.bus.subscription import NotificationEndpoint
 from cinder_virtdc.clock import SystemClock as CloudClock
-from cinder_virtdc.cloud import CloudVolume
-from cinder_virtdc.fake_cloud import FakeCloud
-from cinder_virtdc.runner import EventRunner
-from cinder_virtdc.subscription import NotificationEndpoint
-from cinder_virtdc.writer import Pace
-from cinder_virtdc.writer import Writer
+from cinder_virtdc.cloud.fake_cloud import FakeCloud
+from cinder_virtdc.cloud.interfaces import CloudVolume
+from cinder_virtdc.listener.writer import Pace
+from cinder_virtdc.listener.writer import Writer
 from tests.unit.agent import builders
 from tests.unit.agent.test_service import ServiceCase
 from virtdc_agent.clock import SystemClock
@@ -154,13 +154,14 @@ class TestFollowing(LogCase, ServiceCase):
                 ('virtdc_agent.intake', mine.event_id),
                 ('virtdc_agent.executor.worker', mine.event_id),
                 ('virtdc_agent.outbox', mine.event_id),
-                ('cinder_virtdc.writer', mine.event_id),
+                ('cinder_virtdc.listener.writer', mine.event_id),
             },
             told,
         )
         # The driver's lines have Cinder's own context.
         self.assertIn(
-            'cinder_virtdc.runner', {one['name'] for one in self.of(REQUEST)}
+            'cinder_virtdc.bus.runner',
+            {one['name'] for one in self.of(REQUEST)},
         )
         for line in self.of(REQUEST):
             self.assertNotIn(others.event_id, line['message'])

@@ -13,9 +13,9 @@ from unittest import mock
 
 from keystoneauth1 import exceptions as auth_exceptions
 
-from cinder_virtdc.cloud import CloudVolume
+from cinder_virtdc.cloud.fake_cloud import FakeCloud
+from cinder_virtdc.cloud.interfaces import CloudVolume
 from cinder_virtdc import exceptions
-from cinder_virtdc.fake_cloud import FakeCloud
 from cinder_virtdc.osc import client as clients
 from cinder_virtdc.osc import sides
 from tests.unit.api import base

@@ -10,7 +10,7 @@ from keystoneauth1 import noauth
 from osc_lib import exceptions
 
 from cinder_virtdc.clock import FakeClock
-from cinder_virtdc.cloud import CloudVolume
+from cinder_virtdc.cloud.interfaces import CloudVolume
 from cinder_virtdc import exceptions as cloud_exceptions
 from cinder_virtdc.osc import client as clients
 from cinder_virtdc.osc import sides

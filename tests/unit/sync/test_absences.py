@@ -5,9 +5,9 @@ import dataclasses
 from typing import Any
 import unittest
 
-from cinder_virtdc import absences
-from cinder_virtdc.cloud import CloudVolume
-from cinder_virtdc.reconcile import Sides
+from cinder_virtdc.cloud.interfaces import CloudVolume
+from cinder_virtdc.sync import absences
+from cinder_virtdc.sync.reconcile import Sides
 from tests.unit.driver import builders
 from tests.unit.driver.builders import transition
 from tests.unit.listener.test_reconcile import platform_volume

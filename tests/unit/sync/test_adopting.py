@@ -11,22 +11,22 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinder_virtdc import adopter as adopters
-from cinder_virtdc.adopter import Adopter
-from cinder_virtdc.adopter import Into
-from cinder_virtdc import adoptions
+from cinder_virtdc.bus.fake_agent import FakeAgent
 from cinder_virtdc.clock import FakeClock
-from cinder_virtdc.cloud import CloudVolume
+from cinder_virtdc.cloud.fake_adopting import FakeAdopting
+from cinder_virtdc.cloud.fake_cloud import FakeCloud
+from cinder_virtdc.cloud.fake_repairs import FakeRepairs
+from cinder_virtdc.cloud.interfaces import CloudSnapshot
+from cinder_virtdc.cloud.interfaces import CloudVolume
 from cinder_virtdc import exceptions
-from cinder_virtdc.fake_adopting import FakeAdopting
-from cinder_virtdc.fake_agent import FakeAgent
-from cinder_virtdc.fake_cloud import FakeCloud
-from cinder_virtdc.fake_repairs import FakeRepairs
-from cinder_virtdc.parts import Manner
-from cinder_virtdc.parts import Parts
-from cinder_virtdc import properties
-from cinder_virtdc.repairs import CloudSnapshot
-from cinder_virtdc.writer import Pace
+from cinder_virtdc.listener import adopter as adopters
+from cinder_virtdc.listener.adopter import Adopter
+from cinder_virtdc.listener.adopter import Into
+from cinder_virtdc.listener.parts import Manner
+from cinder_virtdc.listener.parts import Parts
+from cinder_virtdc.listener.writer import Pace
+from cinder_virtdc.sync import adoptions
+from cinder_virtdc.sync import properties
 from tests.unit.driver import builders
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import CLOUD_ID
@@ -398,7 +398,9 @@ class TestAdopter(World):
     def test_without_the_type_nothing_is_done(self) -> None:
         self.cinder.types.clear()
         self.make()
-        with self.assertLogs('cinder_virtdc.adopter', 'WARNING') as logs:
+        with self.assertLogs(
+            'cinder_virtdc.listener.adopter', 'WARNING'
+        ) as logs:
             self.compare()
             self.go()
             self.go()
@@ -423,7 +425,9 @@ class TestAdopter(World):
     def test_what_is_in_use_is_logged(self) -> None:
         self.make()
         self.platform(events.ConnectParameters(host='compute-1'))
-        with self.assertLogs('cinder_virtdc.adopter', 'WARNING') as logs:
+        with self.assertLogs(
+            'cinder_virtdc.listener.adopter', 'WARNING'
+        ) as logs:
             self.compare()
             self.go()
         self.assertIn('compute-1', logs.output[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unittest
 
-from cinder_virtdc.policy import Policy
+from cinder_virtdc.sync.policy import Policy
 from cinder_virtdc.translate import GIB
 from tests.unit.sync.world import World
 from virtdc_agent.contract import catalogue
@@ -225,7 +225,9 @@ class EditTest(SyncTestCase):
     def test_both_sides_edit_the_same_field(self) -> None:
         self.world.change('volume-1', name='above')
         self.edit(name='below')
-        with self.assertLogs('cinder_virtdc.hands', 'WARNING') as logs:
+        with self.assertLogs(
+            'cinder_virtdc.listener.hands', 'WARNING'
+        ) as logs:
             self.tell()
         self.assertIn("'above'", logs.output[0])
         self.world.settle()

@@ -3,10 +3,10 @@ from __future__ import annotations
 import dataclasses
 import unittest
 
+from cinder_virtdc.bus.growth import Growth
+from cinder_virtdc.bus.growth import Pending
 from cinder_virtdc.clock import FakeClock
-from cinder_virtdc.growth import Growth
-from cinder_virtdc.growth import Pending
-from cinder_virtdc.pace import TokenBucket
+from cinder_virtdc.cloud.pace import TokenBucket
 from cinder_virtdc import stats
 from tests.unit.driver.builders import transition
 from tests.unit.listener.test_reconcile import platform_volume

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import stateful
 from hypothesis import strategies as st
 
-from cinder_virtdc import edits
 from cinder_virtdc import exceptions
+from cinder_virtdc.sync import edits
 from cinder_virtdc.translate import GIB
 from tests.unit.sync.world import World
 from virtdc_agent.contract.alarms import AlarmChange

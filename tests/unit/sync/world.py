@@ -8,15 +8,15 @@ import random
 from typing import Any
 import uuid
 
+from cinder_virtdc.bus.fake_agent import FakeAgent
 from cinder_virtdc.clock import FakeClock
-from cinder_virtdc.cloud import CloudVolume
-from cinder_virtdc.fake_agent import FakeAgent
-from cinder_virtdc.fake_cloud import FakeCloud
-from cinder_virtdc.keeper import Intervals
-from cinder_virtdc.parts import Manner
-from cinder_virtdc.parts import Parts
+from cinder_virtdc.cloud.fake_cloud import FakeCloud
+from cinder_virtdc.cloud.interfaces import CloudVolume
+from cinder_virtdc.listener.keeper import Intervals
+from cinder_virtdc.listener.parts import Manner
+from cinder_virtdc.listener.parts import Parts
+from cinder_virtdc.listener.writer import Pace
 from cinder_virtdc.translate import GIB
-from cinder_virtdc.writer import Pace
 from tests.unit.driver import builders
 from virtdc_agent.contract import events
 from virtdc_agent.contract.events import Notification

@@ -1,0 +1,3 @@
+"""Cinder, as the listener needs it."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Brings what happens in the data centre into Cinder."""
+
+from __future__ import annotations
