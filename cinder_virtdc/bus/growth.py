@@ -76,6 +76,11 @@ class Growth:
                     volume.provisioning is Provisioning.THICK,
                 )
 
+    def is_known(self, volume_id: str, size_bytes: int) -> bool:
+        """Say whether a volume is known to have grown so far or further."""
+        with self._lock:
+            return self._grown.get(volume_id, (0, False))[0] >= size_bytes
+
     def pending(self, cinder_gib: Callable[[str], int | None]) -> Pending:
         """Return what Cinder is still to count, and forget the rest.
 

@@ -77,6 +77,9 @@ class Decision:
     agreed: Base
 
 
+CINDERS_OWN = frozenset({'attached_mode', 'readonly'})
+"""What Cinder's API shows among a volume's metadata, and no user has set."""
+
 NAMES = ('name', 'description', 'metadata')
 """The fields that either side may change."""
 
@@ -95,7 +98,7 @@ def fields_of_cloud(
         metadata={
             key: shown(value)
             for key, value in properties.items()
-            if not key.startswith(OWN_METADATA)
+            if not key.startswith(OWN_METADATA) and key not in CINDERS_OWN
         },
         volume_type=canonical(volume_type),
     )
@@ -120,7 +123,11 @@ def fields_of_platform(volume: Volume) -> Fields:
 
 def is_showable(key: str) -> bool:
     """Say whether a key of the data centre can be a user's key in Cinder."""
-    return not key.startswith(OWN_METADATA) and _KEY.fullmatch(key) is not None
+    return (
+        not key.startswith(OWN_METADATA)
+        and key not in CINDERS_OWN
+        and _KEY.fullmatch(key) is not None
+    )
 
 
 def canonical(text: str) -> str:

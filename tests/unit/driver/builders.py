@@ -15,6 +15,7 @@ from oslo_config import cfg
 
 from cinder_virtdc.bus.client import AgentClient
 from cinder_virtdc.bus.fake_agent import FakeAgent
+from cinder_virtdc.bus.growth import Growth
 from cinder_virtdc.bus.runner import EventRunner
 from cinder_virtdc.bus.session import Session
 from cinder_virtdc.bus.waiter import Waiter
@@ -191,6 +192,7 @@ class Rig:
         self.waiter = Waiter(self.client, clock=self.clock, poll_interval_s=3)
         if starts:
             self.waiter.start()
+        self.growth = Growth()
         self.agent.subscribers.append(self.waiter.offer)
         self.settings: list[Any] = []
         self.closed = 0
@@ -223,6 +225,7 @@ class Rig:
                 operation_timeout_s=settings.operation_timeout_s,
             ),
             close=self.close,
+            growth=self.growth,
         )
 
     def close(self) -> None:

@@ -286,6 +286,8 @@ class OperationsTest(DriverTestCase):
         self.agent.platform(
             volume.id, events.ExtendParameters(size_bytes=5 * GIB)
         )
+        # As a notification would have it.
+        self.rig.growth.learn(self.agent.volumes.values())
         count = len(self.events())
         for size_gib in (3, 5):
             self.driver.extend_volume(volume, size_gib)
