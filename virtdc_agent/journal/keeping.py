@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Sequence
+import contextlib
 import datetime
 from typing import Any, TypeVar
 
@@ -40,13 +41,23 @@ class SqlKeeping(AlarmBook, ResyncBook, interfaces.JournalKeeping):
     """See the interface.
 
     :param engine: the journal's database, whose schema is at head.
+    :param turn: see ``SqlJournal``.
     """
 
-    def __init__(self, engine: Any, *, clock: interfaces.Clock) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        *,
+        clock: interfaces.Clock,
+        turn: contextlib.AbstractContextManager[Any] | None = None,
+    ) -> None:
         self._engine = engine
         self._clock = clock
         texts = Texts()
-        super().__init__(Reader(engine, texts), Writer(engine, texts, clock))
+        super().__init__(
+            Reader(engine, texts, turn=turn),
+            Writer(engine, texts, clock, turn=turn),
+        )
 
     def get_records(self, query: model.RecordQuery) -> model.RecordPage:
         """See the interface."""

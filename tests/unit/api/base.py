@@ -112,6 +112,7 @@ class ApiCase(base.TestCase):
         self.keeping = SqlKeeping(
             self.journal.storage.engine,
             clock=self.clock,
+            turn=self.journal.storage.turn,
         )
         self.limits = RecentLimits(self.clock)
         self.backend = MemoryBackend()
