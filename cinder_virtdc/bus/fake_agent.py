@@ -465,19 +465,7 @@ class FakeAgent:
             case (
                 events.CreateParameters() | events.ImportParameters()
             ) as wanted:
-                self.volumes[event.volume_id] = Volume(
-                    volume_id=event.volume_id,
-                    size_bytes=wanted.size_bytes,
-                    format=wanted.format or Format.RAW,
-                    provisioning=wanted.provisioning or Provisioning.THIN,
-                    created_at=_EPOCH,
-                    updated_at=_EPOCH,
-                    name=wanted.name,
-                    description=wanted.description,
-                    metadata=wanted.metadata,
-                    origin=event.origin,
-                    **self._changed_by(event),
-                )
+                self._make(event, wanted, Format.RAW, Provisioning.THIN)
                 self._clear(VOLUME_DELETED.kind, event.volume_id)
             case events.ManageParameters() as wanted if known:
                 self.volumes[event.volume_id] = dataclasses.replace(
@@ -572,19 +560,31 @@ class FakeAgent:
             case events.CloneParameters() as wanted if (
                 source := self.volumes.get(wanted.source_id)
             ):
-                self.volumes[event.volume_id] = Volume(
-                    volume_id=event.volume_id,
-                    size_bytes=wanted.size_bytes,
-                    format=wanted.format or source.format,
-                    provisioning=wanted.provisioning or source.provisioning,
-                    created_at=_EPOCH,
-                    updated_at=_EPOCH,
-                    name=wanted.name,
-                    description=wanted.description,
-                    metadata=wanted.metadata,
-                    origin=event.origin,
-                    **self._changed_by(event),
-                )
+                self._make(event, wanted, source.format, source.provisioning)
+
+    def _make(
+        self,
+        event: Event,
+        wanted: events.CreateParameters
+        | events.ImportParameters
+        | events.CloneParameters,
+        format_: Format,
+        provisioning: Provisioning,
+    ) -> None:
+        """Have a volume; what it does not ask for is as is said here."""
+        self.volumes[event.volume_id] = Volume(
+            volume_id=event.volume_id,
+            size_bytes=wanted.size_bytes,
+            format=wanted.format or format_,
+            provisioning=wanted.provisioning or provisioning,
+            created_at=_EPOCH,
+            updated_at=_EPOCH,
+            name=wanted.name,
+            description=wanted.description,
+            metadata=wanted.metadata,
+            origin=event.origin,
+            **self._changed_by(event),
+        )
 
     def _keep(self, event: Event, volume: Volume, snapshot_id: str) -> None:
         wanted = event.parameters
